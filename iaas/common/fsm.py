@@ -1,0 +1,104 @@
+"""State tables: the life of a thing as data.
+
+A :class:`Machine` is checked when its module is imported: an undeclared state, two states with the same
+columns, or an event with two outcomes from one state cannot be written.  The only writer of state columns is
+``iaas.db.transitions.move``; everything else reads the table.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from iaas.common import errors
+
+
+class Restart(enum.Enum):
+    """What a worker that comes back does with a thing it finds in this state."""
+
+    KEEP = "keep"  # nothing was under way here
+    REDO = "redo"  # the job's step is run again
+    FAIL = "fail"  # cannot be known; fail with a reason
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """One row of a state table.
+
+    :param columns: the stored values, in the order of the machine's columns
+    :param openstack: the word the OpenStack API shows
+    :param ec2: the word the EC2 API shows
+    :param limit: seconds a thing may stay here before the sweep looks at it; None for a stable state
+    """
+
+    columns: tuple[str | None, ...]
+    openstack: str
+    ec2: str
+    restart: Restart = Restart.KEEP
+    limit: float | None = None
+
+    @property
+    def stable(self) -> bool:
+        return self.limit is None
+
+    def __str__(self) -> str:
+        return "/".join(part for part in self.columns if part)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """``event``, fired by ``actor``, takes a thing in one of ``sources`` to ``target``."""
+
+    event: str
+    actor: str
+    sources: tuple[State, ...]
+    target: State
+
+
+class Machine:
+    """A state table: its columns, states and transitions."""
+
+    def __init__(
+        self, name: str, columns: Sequence[str], states: Sequence[State], transitions: Sequence[Transition]
+    ) -> None:
+        self.name = name
+        self.columns = tuple(columns)
+        self.states = tuple(states)
+        self.transitions = tuple(transitions)
+        self._by_columns = {state.columns: state for state in self.states}
+        self._targets: dict[tuple[str, State], State] = {}
+        if len(self._by_columns) != len(self.states):
+            raise ValueError(f"{name}: two states with the same columns")
+        for transition in self.transitions:
+            for source in (*transition.sources, transition.target):
+                if source not in self.states:
+                    raise ValueError(f"{name}: {transition.event} names the undeclared state {source}")
+            for source in transition.sources:
+                if (transition.event, source) in self._targets:
+                    raise ValueError(f"{name}: {transition.event} from {source} has two targets")
+                self._targets[transition.event, source] = transition.target
+
+    def state_of(self, row: Any) -> State:
+        """Return the state a row is in; ``row`` has the machine's columns as attributes or keys."""
+        if isinstance(row, Mapping):
+            return self._by_columns[tuple(row[name] for name in self.columns)]
+        return self._by_columns[tuple(getattr(row, name) for name in self.columns)]
+
+    def target(self, event: str, source: State, row_id: str = "") -> State:
+        """Return where ``event`` leads.
+
+        :raises InvalidTransition: the table has no such row.
+        """
+        found = self._targets.get((event, source))
+        if found is None:
+            raise errors.InvalidTransition(event=event, machine=self.name, id=row_id, state=f"state {source}")
+        return found
+
+    def allows(self, event: str, source: State) -> bool:
+        return (event, source) in self._targets
+
+    def sources(self, event: str) -> tuple[State, ...]:
+        """Return the states ``event`` may start from."""
+        return tuple(source for (name, source) in self._targets if name == event)

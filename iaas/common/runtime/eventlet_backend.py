@@ -1,0 +1,251 @@
+"""The seam on green threads.
+
+Importing this module patches the standard library, so :func:`iaas.common.runtime.use` is the first line of
+every daemon.  Calls that block in C (SQLite aside, which answers in microseconds) go through ``native``.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")  # the resolver of libc, and 6 MB less
+warnings.filterwarnings("ignore", message=r"[\s\S]*Eventlet is deprecated")
+
+import eventlet  # noqa: E402
+import eventlet.patcher  # noqa: E402
+
+eventlet.monkey_patch()
+
+import logging  # noqa: E402
+import random  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import time  # noqa: E402
+import uuid  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from typing import Any, TypeVar  # noqa: E402
+
+import eventlet.event  # noqa: E402
+import eventlet.hubs  # noqa: E402
+import eventlet.queue  # noqa: E402
+import eventlet.semaphore  # noqa: E402
+import eventlet.tpool  # noqa: E402
+import eventlet.wsgi  # noqa: E402
+
+from iaas.common.runtime import base  # noqa: E402
+
+T = TypeVar("T")
+LOG = logging.getLogger(__name__)
+NATIVE_THREADS = 24
+_threading: Any = eventlet.patcher.original("threading")
+_hub_thread = _threading.get_ident()
+
+eventlet.wsgi.MAX_REQUEST_LINE = 8192
+eventlet.wsgi.MAX_TOTAL_HEADER_SIZE = 16 * 1024
+eventlet.hubs.get_hub().debug_exceptions = False
+
+
+class GreenTask:
+    """A green thread and what came of it."""
+
+    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._name = getattr(fn, "__qualname__", str(fn))
+        self._done = eventlet.event.Event()
+        self._awaited = False
+        eventlet.spawn_n(self._run, fn, args, kwargs)
+
+    def _run(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            result = fn(*args, **kwargs)
+        except Exception as error:
+            if not self._awaited:
+                LOG.exception("task %s failed", self._name)
+            self._done.send_exception(error)
+        else:
+            self._done.send(result)
+
+    def wait(self) -> Any:
+        self._awaited = True
+        return self._done.wait()
+
+    @property
+    def done(self) -> bool:
+        return self._done.ready()
+
+
+class GreenEvent:
+    """An event that can be waited for with a time limit, set and cleared at will."""
+
+    def __init__(self) -> None:
+        self._set = False
+        self._gate = eventlet.event.Event()
+
+    def set(self) -> None:
+        if not self._set:
+            self._set = True
+            self._gate.send()
+
+    def clear(self) -> None:
+        if self._set:
+            self._set = False
+            self._gate = eventlet.event.Event()
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if not self._set:
+            with eventlet.Timeout(timeout, False):
+                self._gate.wait()
+        return self._set
+
+
+class GreenSemaphore(eventlet.semaphore.Semaphore):
+    """A counting semaphore whose ``acquire`` takes a time limit by name."""
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        return super().acquire(blocking=blocking, timeout=timeout) is True
+
+
+class GreenLock:
+    """A lock a green thread may take again while it holds it."""
+
+    def __init__(self) -> None:
+        self._semaphore = eventlet.semaphore.Semaphore(1)
+        self._owner: Any = None
+        self._depth = 0
+
+    def acquire(self) -> bool:
+        me = eventlet.getcurrent()
+        if self._owner is not me:
+            self._semaphore.acquire()
+            self._owner = me
+        self._depth += 1
+        return True
+
+    def release(self) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._owner = None
+            self._semaphore.release()
+
+    __enter__ = acquire
+
+    def __exit__(self, *exc: Any) -> None:
+        self.release()
+
+
+class GreenServer:
+    """An eventlet WSGI server on its own green thread."""
+
+    def __init__(self, sock: socket.socket, app: Callable[..., Any], max_clients: int) -> None:
+        self.port: int = sock.getsockname()[1]
+        self._socket = sock
+        self._pool = eventlet.GreenPool(max_clients)
+        self._stopping = False
+        self._task = eventlet.spawn(self._serve, app)
+
+    def _serve(self, app: Callable[..., Any]) -> None:
+        try:
+            eventlet.wsgi.server(
+                self._socket,
+                app,
+                custom_pool=self._pool,
+                log=logging.getLogger("iaas.wsgi"),
+                log_output=False,
+                debug=False,
+                keepalive=True,
+                url_length_limit=8192,
+                socket_timeout=60,
+                capitalize_response_headers=False,
+            )
+        except (OSError, eventlet.StopServe, eventlet.greenlet.GreenletExit):
+            if not self._stopping:
+                raise
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._task.kill()
+        self._socket.close()
+        with eventlet.Timeout(2, False):
+            while self._pool.running() and not _all_idle(self._pool):
+                eventlet.sleep(0.05)
+
+
+def _all_idle(pool: Any) -> bool:
+    """Connections kept alive without a request hold a green thread each; nobody waits for those."""
+    return all(not getattr(thread, "in_request", False) for thread in pool.coroutines_running)
+
+
+class EventletBackend(base.Backend):
+    name = "eventlet"
+
+    def __init__(self) -> None:
+        self._rng = random.Random()
+        eventlet.tpool.set_num_threads(NATIVE_THREADS)
+
+    def spawn(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> base.Task[T]:
+        return GreenTask(fn, args, kwargs)
+
+    def sleep(self, seconds: float) -> None:
+        eventlet.sleep(seconds)
+
+    def native(self, fn: Callable[..., T], *args: Any, timeout: float | None, **kwargs: Any) -> T:
+        if self.in_native():
+            return fn(*args, **kwargs)
+        words = f"{getattr(fn, '__qualname__', fn)} took over {timeout} s"
+        with eventlet.Timeout(timeout, base.NativeTimeout(words)):
+            return eventlet.tpool.execute(fn, *args, **kwargs)
+
+    def in_native(self) -> bool:
+        return _threading.get_ident() != _hub_thread
+
+    def lock(self) -> base.Lock:
+        return GreenLock()
+
+    def native_lock(self) -> base.Lock:
+        return _threading.RLock()
+
+    def event(self) -> base.Event:
+        return GreenEvent()
+
+    def queue(self, maxsize: int) -> base.Queue:
+        return eventlet.queue.LightQueue(maxsize or None)  # type: ignore[return-value]
+
+    def semaphore(self, value: int) -> base.Semaphore:
+        return GreenSemaphore(value)
+
+    def local(self) -> Any:
+        from eventlet import corolocal
+
+        return corolocal.local()
+
+    def time(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def rng(self) -> random.Random:
+        return self._rng
+
+    def uuid(self) -> str:
+        return str(uuid.UUID(bytes=os.urandom(16), version=4))
+
+    def secret_bytes(self, count: int) -> bytes:
+        return os.urandom(count)
+
+    def listen(self, host: str, port: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return eventlet.listen((host, port), family=family, backlog=512, reuse_port=False)
+
+    def serve(self, sock: socket.socket, app: Callable[..., Any], *, max_clients: int) -> base.Server:
+        return GreenServer(sock, app, max_clients)
+
+    def on_signal(self, number: int, fn: Callable[[], None]) -> None:
+        signal.signal(number, lambda *_: eventlet.hubs.get_hub().schedule_call_global(0, self.spawn, fn) and None)
+
+
+def make() -> EventletBackend:
+    return EventletBackend()

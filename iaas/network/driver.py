@@ -1,0 +1,144 @@
+"""What a network back-end must do on one host: the interface every network driver implements.
+
+The driver is level-triggered: it is handed *everything* this host should have and makes it so.  It sees neither
+the database nor the queue.  ``converge`` is synchronous, runs in a native thread with a deadline, is idempotent,
+and one bad port never stops the others.  ``tests/contract/network_driver.py`` holds what is promised here.
+"""
+
+from __future__ import annotations
+
+import abc
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from iaas.common import errors
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """An address range with its DHCP facts."""
+
+    id: str
+    cidr: str  # "10.0.0.0/24"
+    gateway: str | None
+    dhcp: bool = True
+    dns: tuple[str, ...] = ()
+    routes: tuple[tuple[str, str], ...] = ()  # (destination CIDR, next hop)
+
+    @property
+    def version(self) -> int:
+        return 6 if ":" in self.cidr else 4
+
+
+@dataclass(frozen=True)
+class Network:
+    """A layer-2 segment on this host."""
+
+    id: str
+    subnets: tuple[Subnet, ...]
+    mtu: int = 1500
+    external_access: bool = True  # NAT out
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One stored security-group rule, normalised; ``None`` means any."""
+
+    id: str
+    direction: str  # "ingress" | "egress"
+    ethertype: str  # "IPv4" | "IPv6"
+    protocol: str | None = None  # lower-case name ("tcp", "icmp", ...) or a number as text
+    port_min: int | None = None  # for ICMP: the type
+    port_max: int | None = None  # for ICMP: the code
+    remote_cidr: str | None = None
+    remote_group_id: str | None = None  # its members are in Desired.groups
+
+
+@dataclass(frozen=True)
+class Port:
+    """One port bound to this host; ``tap`` is the interface the guest is plugged into."""
+
+    id: str
+    network_id: str
+    mac: str
+    addresses: tuple[tuple[str, str], ...]  # (subnet id, IP address)
+    tap: str
+    hostname: str
+    secured: bool = True  # port security: anti-spoofing and rules; False forwards everything
+    group_ids: tuple[str, ...] = ()
+    admin_up: bool = True
+    allowed_pairs: tuple[tuple[str, str], ...] = ()  # (IP or CIDR, MAC)
+
+
+@dataclass(frozen=True)
+class Desired:
+    """Everything this host should have."""
+
+    networks: tuple[Network, ...] = ()
+    ports: tuple[Port, ...] = ()
+    rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)  # by security group id
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)  # group id -> member addresses
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a pass came to: ports that are wired now, and those that stay closed with the reason."""
+
+    wired: frozenset[str]
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+class NetworkError(errors.IaasError):
+    """The host refused; the sentence is fit for an operator."""
+
+    kind = errors.Kind.INTERNAL
+    template = "{reason}"
+
+
+def tap_name(port_id: str) -> str:
+    """Return the name of a port's tap: 14 characters, the kernel allows 15."""
+    return "tap" + port_id.replace("-", "")[:11]
+
+
+def bridge_name(network_id: str) -> str:
+    """Return the name of a network's bridge on every host."""
+    return "br" + network_id.replace("-", "")[:11]
+
+
+class NetworkDriver(abc.ABC):
+    """The networks of one host."""
+
+    @abc.abstractmethod
+    def start_host(self) -> None:
+        """Make the host ready (namespaces, forwarding); called once before anything else.
+
+        :raises NetworkError: this host cannot carry networks; the sentence says why and what to do.
+        """
+
+    @abc.abstractmethod
+    def stop_host(self) -> None:
+        """Let go of what only this process holds. Bridges, taps, rules and DHCP keep working."""
+
+    @abc.abstractmethod
+    def converge(self, desired: Desired) -> Report:
+        """Make the host carry exactly ``desired``.
+
+        For each port: its filters are loaded before its tap forwards; a port whose rows cannot be turned into
+        rules stays closed and is named in the report.  What is no longer desired is removed, but only objects
+        that carry our mark.
+
+        :raises NetworkError: nothing could be done at all.
+        """
+
+    @abc.abstractmethod
+    def metadata_listener(self, network_id: str) -> socket.socket | None:
+        """Return a socket that listens where this network's guests reach 169.254.169.254:80.
+
+        It belongs to the caller.  One socket serves one network, so the network of a connection is known
+        beyond doubt; None where the back-end carries no frames.
+        """
+
+    @abc.abstractmethod
+    def remove_all(self) -> None:
+        """Remove every trace of ours from the host: for tests and for taking a host out of service."""
