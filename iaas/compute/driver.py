@@ -128,7 +128,12 @@ class ComputeDriver(abc.ABC):
     """One hypervisor on one host."""
 
     #: how long one call may take before the host counts as stuck, in seconds
-    deadlines: ClassVar[Mapping[str, float]] = {"prepare": 600.0, "start": 60.0, "stop": 120.0, "reboot": 120.0}
+    deadlines: ClassVar[Mapping[str, float]] = {
+        "prepare": 600.0,
+        "start": 60.0,
+        "stop": 120.0,
+        "reboot": 120.0,
+    }
 
     @abc.abstractmethod
     def start_host(self) -> None:

@@ -38,7 +38,7 @@ from iaas.common.runtime.base import (
 __all__ = [
     "Empty", "Event", "Full", "Lock", "NativeTimeout", "Queue", "Semaphore", "Server", "Task",
     "event", "in_native", "listen", "local", "lock", "monotonic", "name", "native", "native_lock", "now",
-    "on_signal", "queue", "rng", "secret_bytes", "semaphore", "serve", "sleep", "spawn", "time", "use", "uuid",
+    "on_signal", "queue", "rng", "secret_bytes", "semaphore", "serve", "sleep", "spawn", "time", "use", "uuid", "wait_fd",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -184,6 +184,11 @@ def serve(sock: socket.socket, app: Callable[..., Any], *, max_clients: int = 10
     Header lines are capped at 16 KiB, a request line at 8 KiB; a client has 10 s to send its headers.
     """
     return _it().serve(sock, app, max_clients=max_clients)
+
+
+def wait_fd(fileno: int, *, write: bool = False) -> None:
+    """Wait until a file descriptor can be read (or written): for C libraries with a callback to wait by."""
+    _it().wait_fd(fileno, write=write)
 
 
 def on_signal(number: int, fn: Callable[[], None]) -> None:

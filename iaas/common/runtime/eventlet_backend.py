@@ -236,6 +236,9 @@ class EventletBackend(base.Backend):
     def secret_bytes(self, count: int) -> bytes:
         return os.urandom(count)
 
+    def wait_fd(self, fileno: int, *, write: bool) -> None:
+        eventlet.hubs.trampoline(fileno, read=not write, write=write)
+
     def listen(self, host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return eventlet.listen((host, port), family=family, backlog=512, reuse_port=False)

@@ -7,6 +7,7 @@ import logging
 import os
 import queue
 import random
+import select
 import signal
 import socket
 import threading
@@ -159,6 +160,9 @@ class ThreadsBackend(base.Backend):
 
     def secret_bytes(self, count: int) -> bytes:
         return os.urandom(count)
+
+    def wait_fd(self, fileno: int, *, write: bool) -> None:
+        select.select([] if write else [fileno], [fileno] if write else [], [])
 
     def listen(self, host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,0 +1,86 @@
+"""Logs: one line a record, with the request's id, without secrets.
+
+Redaction is done by the formatter, so that no caller can forget it: by the names of keys and by the shape of
+values.  Line breaks are escaped and a field longer than 1 KiB is cut.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import datetime
+import logging
+import re
+import sys
+from typing import Any
+
+import orjson
+
+_request: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="-")
+MAX_FIELD = 1024
+_KEYS = r"(?:[\w-]*(?:password|passwd|secret|token|credential|authorization|adminpass|admin_pass|signature|user_data)[\w-]*)"
+_PATTERNS = (
+    (re.compile(rf"""(["']?{_KEYS}["']?\s*[:=]\s*)(["'])(?:\\.|(?!\2).)*\2""", re.IGNORECASE), r"\1\2***\2"),
+    (re.compile(rf"(\b{_KEYS}=)[^\s&'\",]+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"gAAAAA[A-Za-z0-9_\-=]{20,}"), "gAAAAA***"),
+    (re.compile(r"(://[^:/@\s]+:)[^@/\s]+@"), r"\1***@"),
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END|$)", re.DOTALL), "***private key***"),
+)
+
+
+def bind(request_id: str) -> None:
+    """Name the request whose records follow, in this task."""
+    _request.set(request_id)
+
+
+def redact(text: str) -> str:
+    """Return ``text`` without what looks like a secret."""
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class Formatter(logging.Formatter):
+    """``time level logger [request id] message`` or the same as one JSON object."""
+
+    def __init__(self, as_json: bool) -> None:
+        super().__init__()
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        if record.exc_info:
+            message += "\n" + self.formatException(record.exc_info)
+        message = redact(message)
+        if record.exc_info is None and len(message) > MAX_FIELD:
+            message = message[:MAX_FIELD] + "…"
+        when = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        stamp = when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+        if self._as_json:
+            fields: dict[str, Any] = {
+                "time": stamp, "level": record.levelname.lower(), "logger": record.name,
+                "request_id": _request.get(), "message": message,
+            }  # fmt: skip
+            return orjson.dumps(fields).decode()
+        if record.exc_info is None:
+            message = message.replace("\n", "\\n").replace("\r", "\\r")
+        return f"{stamp} {record.levelname:<7} {record.name} [{_request.get()}] {message}"
+
+
+def setup(level: str = "info", form: str = "text", file: str = "") -> None:
+    """Send every record of the process to ``file`` or to standard error."""
+    handler: logging.Handler = logging.FileHandler(file) if file else logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Formatter(form == "json"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in (
+        "amqp",
+        "urllib3",
+        "kombu",
+        "oslo_policy",
+        "sqlalchemy",
+        "alembic",
+        "stevedore",
+        "iaas.wsgi",
+    ):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

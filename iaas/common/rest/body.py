@@ -1,0 +1,104 @@
+"""Request bodies: limits before parsing, and JSON without its traps.
+
+Refused with a sentence: more bytes than allowed, nesting deeper than 32, more than 1,000 keys, a key twice,
+NaN and Infinity, endless numbers, NUL and lone surrogates in text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from iaas.common import errors
+
+MAX_DEPTH = 32
+MAX_KEYS = 1000
+
+
+def read(environ: Mapping[str, Any], limit: int) -> bytes:
+    """Return the body's bytes, at most ``limit``.
+
+    :raises TooLarge: there are more.
+    :raises Invalid: the length cannot be read, or fewer came than announced.
+    """
+    length = environ.get("CONTENT_LENGTH")
+    stream = environ["wsgi.input"]
+    if length in (None, ""):
+        if environ.get("HTTP_TRANSFER_ENCODING", "").lower() != "chunked":
+            return b""
+        body = stream.read(limit + 1)
+        announced = len(body)
+    else:
+        if not length.isdigit():
+            raise errors.Invalid(reason="The Content-Length header is not a number.")
+        announced = int(length)
+        if announced > limit:
+            raise errors.TooLarge(reason=f"Request is too large: {announced} bytes, the limit is {limit}.")
+        body = stream.read(announced)
+    if len(body) > limit:
+        raise errors.TooLarge(reason=f"Request is too large: over the limit of {limit} bytes.")
+    if len(body) != announced:
+        raise errors.Invalid(reason="The body ended before the announced Content-Length.")
+    return body
+
+
+def parse(body: bytes) -> Any:
+    """Return the JSON value of ``body``.
+
+    :raises Invalid: it is not JSON, or one of the traps above.
+    """
+    keys = [0]
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys[0] += len(items)
+        if keys[0] > MAX_KEYS:
+            raise errors.Invalid(reason=f"The body has more than {MAX_KEYS} keys.")
+        found = dict(items)
+        if len(found) != len(items):
+            raise errors.Invalid(reason="The body has a key twice in one object.")
+        return found
+
+    try:
+        value = json.loads(body, object_pairs_hook=pairs, parse_constant=_constant)
+    except (ValueError, RecursionError) as error:
+        raise errors.Invalid(reason=f"Malformed request body: {_why(error)}") from None
+    if _depth(value) > MAX_DEPTH:
+        raise errors.Invalid(reason=f"The body is nested deeper than {MAX_DEPTH} levels.")
+    if b"\\u" in body:
+        _check_text(value)
+    return value
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _why(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
+
+
+def _depth(value: Any) -> int:
+    deepest, level = 0, [value]
+    while level:
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+        deepest += 1
+        if deepest > MAX_DEPTH + 1:
+            break
+        level = below
+    return deepest - 1
+
+
+def _check_text(value: Any) -> None:
+    text = json.dumps(value, ensure_ascii=False)
+    if "\\u0000" in text:
+        raise errors.Invalid(reason="The body has a NUL character in a text.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise errors.Invalid(reason="The body has a lone surrogate in a text.") from None

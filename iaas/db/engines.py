@@ -1,0 +1,181 @@
+"""Engines for SQLite, MariaDB/MySQL and PostgreSQL, and what differs between them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc, pool
+from sqlalchemy.engine import Engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from iaas.common import runtime
+
+# deadlock, lock wait timeout, record changed; gone away, lost connection, can't connect, server shutdown
+MYSQL_TRANSIENT = {1205, 1213, 1020, 1047, 1053, 2002, 2003, 2006, 2013, 4031}
+PG_TRANSIENT = {
+    "40001",
+    "40P01",
+    "55P03",
+    "57P01",
+    "57P02",
+    "57P03",
+    "08000",
+    "08003",
+    "08006",
+    "08001",
+    "08004",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a process uses a server database; SQLite takes none of it."""
+
+    pool_size: int = 20
+    pool_timeout: float = 2.0
+    connect_timeout: float = 5.0
+    statement_timeout: float = 30.0
+
+
+def in_memory(url: str) -> bool:
+    return sa.make_url(url).drivername.startswith("sqlite") and sa.make_url(url).database in (
+        None,
+        "",
+        ":memory:",
+    )
+
+
+def make(url: str, options: Options) -> Engine:
+    """Return an engine with this product's isolation, time limits and clock."""
+    if url.startswith("sqlite"):
+        return _sqlite(url)
+    common: dict[str, Any] = {
+        "pool_size": options.pool_size,
+        "max_overflow": 0,
+        "pool_timeout": options.pool_timeout,
+        "pool_recycle": 1800,
+        "pool_pre_ping": True,
+        "isolation_level": "READ COMMITTED",
+    }
+    seconds = math.ceil(options.connect_timeout)
+    if url.startswith("mysql"):
+        limit = math.ceil(options.statement_timeout)
+        arguments = {
+            "connect_timeout": seconds,
+            "read_timeout": limit,
+            "write_timeout": limit,
+            "charset": "utf8mb4",
+        }
+        return sa.create_engine(url, connect_args=arguments, **common)
+    _green_psycopg2()
+    arguments = {
+        "connect_timeout": seconds,
+        "options": f"-c statement_timeout={int(options.statement_timeout * 1000)}",
+    }
+    return sa.create_engine(url, connect_args=arguments, **common)
+
+
+def _sqlite(url: str) -> Engine:
+    memory = in_memory(url)
+    engine = sa.create_engine(
+        url,
+        connect_args={
+            "check_same_thread": False,
+            "timeout": 10,
+            "isolation_level": None,
+            "cached_statements": 512,
+        },
+        poolclass=pool.StaticPool if memory else pool.QueuePool,
+        **({} if memory else {"pool_size": 20, "max_overflow": 100}),
+    )
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        if not memory:
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA busy_timeout=10000")
+        connection.create_function("iaas_now", 0, runtime.time)
+
+    return engine
+
+
+def _green_psycopg2() -> None:
+    """Let green threads wait for PostgreSQL: psycopg2 waits in C unless it is told how."""
+    if runtime.name() != "eventlet":
+        return
+    import psycopg2
+    from psycopg2 import extensions
+
+    def wait(connection: Any, timeout: float | None = None) -> None:
+        while (state := connection.poll()) != extensions.POLL_OK:
+            if state not in (extensions.POLL_READ, extensions.POLL_WRITE):
+                raise psycopg2.OperationalError(f"bad state {state} from poll")
+            runtime.wait_fd(connection.fileno(), write=state == extensions.POLL_WRITE)
+
+    extensions.set_wait_callback(wait)
+
+
+class db_now(FunctionElement[float]):  # noqa: N801  reads as the SQL function it is
+    """The database's own clock, in seconds since the epoch: what leases are compared with."""
+
+    type = sa.Double()
+    inherit_cache = True
+    name = "db_now"
+
+
+@compiles(db_now, "sqlite")
+def _now_sqlite(*_args: Any, **_kw: Any) -> str:
+    return "iaas_now()"
+
+
+@compiles(db_now, "mysql")
+@compiles(db_now, "mariadb")
+def _now_mysql(*_args: Any, **_kw: Any) -> str:
+    return "UNIX_TIMESTAMP(NOW(6)) + 0e0"
+
+
+@compiles(db_now, "postgresql")
+def _now_postgresql(*_args: Any, **_kw: Any) -> str:
+    return "EXTRACT(EPOCH FROM clock_timestamp())::float8"
+
+
+def insert_ignoring(dialect: str, table: sa.Table) -> Any:
+    """An INSERT that changes no row where a unique key refuses it."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+
+        return insert(table).on_conflict_do_nothing()
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+        return pg_insert(table).on_conflict_do_nothing()
+    return sa.insert(table).prefix_with("IGNORE")
+
+
+def is_duplicate(error: exc.IntegrityError) -> bool:
+    """Whether a unique key (and not a foreign key or a check) refused the row."""
+    original: Any = error.orig
+    if getattr(original, "pgcode", None):
+        return original.pgcode == "23505"
+    if "sqlite3" in type(original).__module__:
+        return "UNIQUE" in str(original)
+    return bool(original.args) and original.args[0] == 1062
+
+
+def is_transient(error: exc.DBAPIError) -> bool:
+    """Whether running the whole transaction again may succeed."""
+    original: Any = error.orig
+    if error.connection_invalidated:
+        return True
+    if "sqlite3" in type(original).__module__:
+        return "locked" in str(original) or "busy" in str(original)
+    if hasattr(original, "pgcode"):
+        broken = original.pgcode is None and isinstance(error, exc.OperationalError)
+        return broken or original.pgcode in PG_TRANSIENT
+    return bool(original.args) and original.args[0] in MYSQL_TRANSIENT

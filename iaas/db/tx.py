@@ -1,0 +1,196 @@
+"""Transactions: opened where the decision is made, retried whole, never nested, never over I/O.
+
+A verb or a job step that writes is a function of a :class:`Tx`::
+
+    instance_id = db.write(ctx, _accept, new)      # runs _accept(tx, new) in one transaction
+
+A deadlock, a serialisation failure, a busy or lost database rolls back and runs the *whole* function again,
+so it must decide from what it reads inside.  Reads are a ``with`` block: ``with db.read(ctx) as tx: …``.
+Queries live in ``iaas.db.<aggregate>``, take the ``Tx`` first, and never open, commit or nest.
+
+SQLite has one writer: a lock of the process is taken *before* BEGIN IMMEDIATE, because a green thread that waits
+for SQLite's own lock waits in C and stops everybody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import exc
+from sqlalchemy.engine import Connection, CursorResult, Row
+from sqlalchemy.sql.expression import ClauseElement, Executable, Select
+
+from iaas.common import errors, runtime
+from iaas.common.context import RequestContext
+from iaas.db import engines
+
+LOG = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+MAX_TRIES = 6
+
+
+class DuplicateKey(errors.IaasError):
+    """A unique key refused a row; the transaction is over."""
+
+    kind = errors.Kind.CONFLICT
+    template = "A row with the same unique key exists."
+
+
+class Tx:
+    """One open transaction and the request it serves."""
+
+    __slots__ = ("_after", "connection", "ctx", "database")
+
+    def __init__(self, database: Database, connection: Connection, ctx: RequestContext) -> None:
+        self.database = database
+        self.connection = connection
+        self.ctx = ctx
+        self._after: list[Callable[[], None]] = []
+
+    def execute(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
+        """Run one statement.
+
+        :raises DuplicateKey: a unique key refused it.
+        """
+        self.database.statements += 1
+        try:
+            return self.connection.execute(statement, values)  # type: ignore[call-overload]
+        except exc.IntegrityError as error:
+            if engines.is_duplicate(error):
+                raise DuplicateKey from error
+            raise
+
+    def one(self, query: Executable) -> Row[Any] | None:
+        """Return the first row, or None."""
+        return self.execute(query).first()
+
+    def all(self, query: Executable) -> Sequence[Row[Any]]:
+        return self.execute(query).all()
+
+    def scalar(self, query: Executable) -> Any:
+        """Return the first column of the first row, or None."""
+        return self.execute(query).scalar()
+
+    def count(self, statement: Executable, values: Any = None) -> int:
+        """Run an UPDATE or DELETE and return how many rows it changed: the guard of every conditional write."""
+        return self.execute(statement, values).rowcount
+
+    def insert(self, table: Any, **values: Any) -> None:
+        """Insert one row."""
+        self.execute(table.insert(), values)
+
+    def insert_new(self, table: Any, **values: Any) -> bool:
+        """Insert one row unless a unique key refuses it; return whether it is new. The transaction goes on."""
+        return self.count(engines.insert_ignoring(self.connection.dialect.name, table), values) == 1
+
+    def update_returning(self, statement: Any, table: Any, columns: Sequence[Any]) -> Row[Any] | None:
+        """Run a guarded UPDATE of one row and return its columns, or None if the guard failed.
+
+        One statement where the database can (SQLite, PostgreSQL), two elsewhere; there the row is read by the
+        UPDATE's own key column, which must be ``table.c.id``.
+        """
+        if self.connection.dialect.update_returning:
+            return self.execute(statement.returning(*columns)).first()
+        key = _key_of(statement, table)
+        if self.count(statement) != 1:
+            return None
+        return self.one(Select(*columns).where(table.c.id == key))
+
+    def on_commit(self, fn: Callable[[], None]) -> None:
+        """Run ``fn`` after the commit: a ring, a cache to drop. Never anything the promise depends on."""
+        self._after.append(fn)
+
+
+def _key_of(statement: Any, table: Any) -> Any:
+    for clause in statement.whereclause.clauses:
+        if getattr(clause, "left", None) is table.c.id:
+            return clause.right.value
+    raise ValueError("update_returning needs a WHERE on the table's id")
+
+
+class Database:
+    """One SQL database as this process sees it.
+
+    ``statements`` counts what was sent, for the bench and for tests that hold a budget.
+    """
+
+    def __init__(self, url: str, options: engines.Options | None = None) -> None:
+        self.engine = engines.make(url, options or engines.Options())
+        self.dialect = self.engine.dialect.name
+        self.statements = 0
+        self._writer = runtime.lock() if self.dialect == "sqlite" else contextlib.nullcontext()
+        self._reader = self._writer if engines.in_memory(url) else contextlib.nullcontext()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextlib.contextmanager
+    def read(self, ctx: RequestContext) -> Iterator[Tx]:
+        """Open a transaction that only reads.
+
+        :raises Unavailable: the database cannot be reached.
+        """
+        with self._reader, _translated(), self.engine.connect() as connection:
+            yield Tx(self, connection, ctx)
+
+    def write(self, ctx: RequestContext, fn: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn(tx, …)`` in one transaction, again as a whole if the database asks for it.
+
+        :raises Unavailable: the database cannot be reached or stays contended.
+        """
+        for attempt in range(MAX_TRIES):
+            try:
+                result, after = self._once(ctx, fn, *args, **kwargs)
+                break
+            except exc.DBAPIError as error:
+                if not engines.is_transient(error) or attempt == MAX_TRIES - 1:
+                    if engines.is_transient(error):
+                        raise _unavailable(error) from error
+                    raise
+                LOG.info("transaction %s runs again: %s", fn.__qualname__, type(error.orig).__name__)
+                runtime.sleep(runtime.rng().uniform(0.01, min(0.5, 0.02 * 2**attempt)))
+            except exc.TimeoutError as error:
+                raise _unavailable(error) from error
+        else:
+            raise AssertionError("unreachable")
+        for callback in after:
+            callback()
+        return result
+
+    def _once(self, ctx: RequestContext, fn: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
+        with self._writer, self.engine.connect() as connection:
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            tx = Tx(self, connection, ctx)
+            result = fn(tx, *args, **kwargs)
+            connection.commit()
+            return result, tx._after
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except exc.TimeoutError as error:
+        raise _unavailable(error) from error
+    except exc.DBAPIError as error:
+        if engines.is_transient(error):
+            raise _unavailable(error) from error
+        raise
+
+
+def _unavailable(error: Exception) -> errors.Unavailable:
+    LOG.warning("database unavailable: %s", error)
+    return errors.Unavailable(reason="The database cannot be reached at the moment. Nothing was changed; try again.")
+
+
+def row_dict(row: Row[Any]) -> Mapping[str, Any]:
+    """Return a row as a mapping, for views and messages."""
+    return row._mapping
+
+
+__all__ = ["ClauseElement", "Database", "DuplicateKey", "Tx", "row_dict"]
