@@ -366,6 +366,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Start private servers and stop them at the end.")
     parser.add_argument("--dir", type=Path, required=True, help="directory for all they own")
     parser.add_argument("--until-pid", type=int, help="stop when this process has ended")
+    parser.add_argument("--clean", action="store_true", help="remove the directory at the end")
     parser.add_argument("servers", nargs="+", choices=sorted(KINDS))
     asked = parser.parse_args(argv)
     ended: list[int] = []
@@ -386,6 +387,10 @@ def main(argv: Sequence[str]) -> int:
     finally:
         for server in servers:
             server.stop()
+        if asked.clean:
+            shutil.rmtree(asked.dir, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                asked.dir.parent.rmdir()  # the last of its session
     return 0
 
 

@@ -123,8 +123,10 @@ class RabbitConsumer(Inbox):
 
     def _handle(self, message: Any) -> None:
         handled = True
+        # py-amqp decodes the body where a foreign sender names an encoding
+        body = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
         try:
             with self._places:
-                handled = hand_over(self._handler, bytes(message.body))
+                handled = hand_over(self._handler, body)
         finally:
             self._verdicts.put((message, handled))

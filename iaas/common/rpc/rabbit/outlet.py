@@ -140,7 +140,6 @@ class Outlet:
             mandatory=parcel.mandatory,
             delivery_mode=2,
             content_type="application/json",
-            content_encoding="utf-8",
             timeout=link.IO_TIMEOUT,
             confirm_timeout=max(parcel.left, 0.001),
         )
