@@ -1,0 +1,144 @@
+"""Queries on hosts, services and allocations: who is up, what is left, and the claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from iaas.common import errors
+from iaas.db.engines import db_now
+from iaas.db.models.hosts import allocations, hosts, placements, services
+from iaas.db.tx import Tx
+
+COMPUTE = "iaas-compute"
+
+
+class HostNotFound(errors.IaasError):
+    kind = errors.Kind.NOT_FOUND
+    template = "Host {host} could not be found."
+
+
+def snapshot(tx: Tx) -> Sequence[sa.Row[Any]]:
+    """Return every compute host with its service: what the scheduler decides from."""
+    query = sa.select(
+        hosts, services.c.disabled, services.c.forced_down, services.c.draining,
+        (db_now() - services.c.seen_at).label("silent_for"),
+    ).select_from(hosts.join(services, sa.and_(services.c.host == hosts.c.name, services.c.binary == COMPUTE)))  # fmt: skip
+    return tx.all(query)
+
+
+def claim(tx: Tx, host: Any, instance: Any, ratios: Any) -> bool:
+    """Sell the instance's share of a host; False if it does not fit any more. One guarded UPDATE, one row."""
+    c = hosts.c
+    statement = (
+        sa.update(hosts)
+        .where(
+            c.id == host.id,
+            c.used_vcpus + instance.vcpus <= c.vcpus * ratios.cpu_ratio,
+            c.used_memory_mb + instance.memory_mb <= (c.memory_mb - c.reserved_memory_mb) * ratios.ram_ratio,
+            c.used_disk_gb + instance.disk_gb <= c.disk_gb * ratios.disk_ratio,
+        )
+        .values(
+            used_vcpus=c.used_vcpus + instance.vcpus,
+            used_memory_mb=c.used_memory_mb + instance.memory_mb,
+            used_disk_gb=c.used_disk_gb + instance.disk_gb,
+            running=c.running + 1,
+        )
+    )
+    if tx.count(statement) != 1:
+        return False
+    tx.insert(
+        allocations,
+        instance_id=instance.id,
+        host_id=host.id,
+        vcpus=instance.vcpus,
+        memory_mb=instance.memory_mb,
+        disk_gb=instance.disk_gb,
+    )
+    return True
+
+
+def release(tx: Tx, instance_id: str) -> None:
+    """Give back every allocation of an instance, on whatever host."""
+    for row in tx.all(sa.select(allocations).where(allocations.c.instance_id == instance_id)):
+        where = (allocations.c.instance_id == instance_id, allocations.c.host_id == row.host_id)
+        if tx.count(sa.delete(allocations).where(*where)) == 1:
+            tx.execute(
+                sa.update(hosts)
+                .where(hosts.c.id == row.host_id)
+                .values(
+                    used_vcpus=hosts.c.used_vcpus - row.vcpus,
+                    used_memory_mb=hosts.c.used_memory_mb - row.memory_mb,
+                    used_disk_gb=hosts.c.used_disk_gb - row.disk_gb,
+                    running=hosts.c.running - 1,
+                )
+            )
+
+
+def get(tx: Tx, name: str) -> sa.Row[Any]:
+    """:raises HostNotFound: no compute host of that name."""
+    row = tx.one(sa.select(hosts).where(hosts.c.name == name))
+    if row is None:
+        raise HostNotFound(host=name)
+    return row
+
+
+def all_hosts(tx: Tx) -> Sequence[sa.Row[Any]]:
+    return tx.all(sa.select(hosts).order_by(hosts.c.name))
+
+
+def keep_host(tx: Tx, host_id: str, name: str, now: float, **facts: Any) -> None:
+    """Record what a compute host has: insert it the first time, update what changed later."""
+    if tx.count(sa.update(hosts).where(hosts.c.name == name).values(updated_at=now, **facts)) == 0:
+        tx.insert(hosts, id=host_id, name=name, created_at=now, updated_at=now, **facts)
+
+
+# -- services ----------------------------------------------------------------------------------------------
+
+
+def start_service(tx: Tx, service_id: str, binary: str, host: str, zone: str) -> None:
+    """Record that a service of this process is there; a later start of the same one is a new incarnation."""
+    where = (services.c.binary == binary, services.c.host == host)
+    values = {"zone": zone, "started_at": db_now(), "seen_at": db_now(), "draining": False}
+    again = sa.update(services).where(*where).values(incarnation=services.c.incarnation + 1, **values)
+    if tx.count(again) == 0:
+        row = sa.insert(services).values(id=service_id, binary=binary, host=host, incarnation=1, **values)
+        tx.execute(row)
+
+
+def beat(tx: Tx, binary: str, host: str) -> bool:
+    """Record that the service lives; False if its row is gone."""
+    where = (services.c.binary == binary, services.c.host == host)
+    return tx.count(sa.update(services).where(*where).values(seen_at=db_now())) == 1
+
+
+def all_services(tx: Tx, **equal: Any) -> Sequence[sa.Row[Any]]:
+    """Return the services with how long each has been silent."""
+    query = sa.select(services, (db_now() - services.c.seen_at).label("silent_for"))
+    for name, value in equal.items():
+        query = query.where(services.c[name] == value)
+    return tx.all(query.order_by(services.c.binary, services.c.host))
+
+
+def update_service(tx: Tx, service_id: str, **values: Any) -> bool:
+    return tx.count(sa.update(services).where(services.c.id == service_id).values(**values)) == 1
+
+
+def remove_service(tx: Tx, service_id: str) -> bool:
+    return tx.count(sa.delete(services).where(services.c.id == service_id)) == 1
+
+
+# -- what the scheduler decided -----------------------------------------------------------------------------
+
+
+def keep_placement(tx: Tx, instance_id: str, at: float, policy: str, verdict: str) -> None:
+    """Keep the filters' verdicts of the latest placement of an instance, for ``explain``."""
+    values = {"at": at, "policy": policy, "verdict": verdict}
+    if not tx.insert_new(placements, instance_id=instance_id, **values):
+        tx.execute(sa.update(placements).where(placements.c.instance_id == instance_id).values(**values))
+
+
+def placement_of(tx: Tx, instance_id: str) -> sa.Row[Any] | None:
+    return tx.one(sa.select(placements).where(placements.c.instance_id == instance_id))

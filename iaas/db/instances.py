@@ -1,0 +1,85 @@
+"""Queries on instances. Each takes the caller's transaction and never commits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from iaas.common import errors
+from iaas.common.context import RequestContext
+from iaas.db import paging
+from iaas.db.models.hosts import allocations
+from iaas.db.models.instances import instances
+from iaas.db.tx import Tx
+
+
+class InstanceNotFound(errors.IaasError):
+    kind = errors.Kind.NOT_FOUND
+    template = "Instance {instance_id} could not be found."
+
+
+def visible_to(ctx: RequestContext) -> sa.ColumnElement[bool]:
+    """The rows a request may see: its own project's; an admin sees all."""
+    return sa.true() if ctx.is_admin else instances.c.project_id == ctx.project_id
+
+
+def get(tx: Tx, instance_id: str) -> sa.Row[Any]:
+    """Return one instance the request may see.
+
+    :raises InstanceNotFound: no such row, or it belongs to another project.
+    """
+    row = find(tx, instance_id)
+    if row is None:
+        raise InstanceNotFound(instance_id=instance_id)
+    return row
+
+
+def find(tx: Tx, instance_id: str) -> sa.Row[Any] | None:
+    """Return one instance the request may see, or None."""
+    return tx.one(sa.select(instances).where(instances.c.id == instance_id, visible_to(tx.ctx)))
+
+
+def by_ec2_ids(tx: Tx, ec2_ids: Sequence[str]) -> Sequence[sa.Row[Any]]:
+    """Return the instances of these EC2 ids that the request may see."""
+    return tx.all(sa.select(instances).where(instances.c.ec2_id.in_(ec2_ids), visible_to(tx.ctx)))
+
+
+def page(
+    tx: Tx, filters: Sequence[sa.ColumnElement[bool]], sort: Sequence[tuple[str, str]], limit: int, marker: str | None
+) -> Sequence[sa.Row[Any]]:
+    """Return one page of the visible instances.
+
+    :raises Invalid: the marker is not a visible instance.
+    """
+    query = sa.select(instances).where(visible_to(tx.ctx), *filters)
+    return paging.page(tx, query, instances, sort, limit, marker)
+
+
+def on_host(tx: Tx, host: str) -> Sequence[sa.Row[Any]]:
+    return tx.all(sa.select(instances).where(instances.c.host == host))
+
+
+def add_many(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert instances in one statement."""
+    tx.execute(sa.insert(instances), list(rows))
+
+
+def update(tx: Tx, instance_id: str, **values: Any) -> None:
+    """Change columns that are not part of the state."""
+    if values.keys() & {"vm_state", "task_state"}:
+        raise ValueError("state columns are written by iaas.db.transitions.move only")
+    tx.execute(sa.update(instances).where(instances.c.id == instance_id).values(**values))
+
+
+def remove(tx: Tx, instance_id: str) -> sa.Row[Any] | None:
+    """Delete the row and return what its end needs; its history lives on in its jobs."""
+    row = tx.one(sa.select(instances).where(instances.c.id == instance_id))
+    if row is not None:
+        tx.execute(sa.delete(instances).where(instances.c.id == instance_id))
+    return row
+
+
+def allocation_of(tx: Tx, instance_id: str) -> sa.Row[Any] | None:
+    return tx.one(sa.select(allocations).where(allocations.c.instance_id == instance_id))

@@ -1,0 +1,158 @@
+"""Queries on jobs. Every write is one UPDATE with its guard; who loses a race sees no row changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from iaas.db import codec
+from iaas.db.engines import db_now
+from iaas.db.models.jobs import jobs
+from iaas.db.tx import DuplicateKey, Tx
+
+PENDING, RUNNING, DONE, FAILED, SUPERSEDED = "pending", "running", "done", "failed", "superseded"
+LIVE = (PENDING, RUNNING)
+
+
+def live_key(resource_type: str, resource_id: str) -> str:
+    return f"{resource_type}:{resource_id}"
+
+
+def add(tx: Tx, **values: Any) -> None:
+    """Insert a pending job.
+
+    :raises DuplicateKey: the resource has a live job.
+    """
+    key = live_key(values["resource_type"], values["resource_id"])
+    tx.insert(jobs, state=PENDING, live_key=key, **values)
+
+
+def claim(tx: Tx, job_id: str, topics: Sequence[str], owner: str, lease: float) -> sa.Row[Any] | None:
+    """Take a job for ``lease`` seconds; None if somebody has it, it ended, or it is not ours or not due."""
+    statement = (
+        sa.update(jobs)
+        .where(
+            jobs.c.id == job_id,
+            jobs.c.state.in_(LIVE),
+            jobs.c.lease_until < db_now(),
+            jobs.c.not_before <= db_now(),
+            jobs.c.topic.in_(topics),
+        )
+        .values(
+            state=RUNNING,
+            owner=owner,
+            lease_until=db_now() + lease,
+            fence=jobs.c.fence + 1,
+            attempt=jobs.c.attempt + 1,
+        )
+    )
+    return tx.update_returning(statement, jobs, list(jobs.c))
+
+
+def _mine(job: Any, owner: str) -> list[Any]:
+    return [jobs.c.id == job.id, jobs.c.fence == job.fence, jobs.c.owner == owner, jobs.c.state == RUNNING]
+
+
+def advance(tx: Tx, job: Any, owner: str, *, keep_for: float | None, **values: Any) -> bool:
+    """Move a job we hold to its next step; return False if we do not hold it any more.
+
+    :param keep_for: seconds of lease if we do the next step ourselves, None to hand the job over
+    """
+    if keep_for is None:
+        values.update(state=PENDING, owner=None, lease_until=0.0)
+    else:
+        values.update(lease_until=db_now() + keep_for)
+    return tx.count(sa.update(jobs).where(*_mine(job, owner)).values(attempt=0, **values)) == 1
+
+
+def end(tx: Tx, job: Any, owner: str, state: str, **values: Any) -> sa.Row[Any] | None:
+    """End a job we hold and return its ``chain`` and ``host``, or None if we do not hold it any more."""
+    statement = (
+        sa.update(jobs)
+        .where(*_mine(job, owner))
+        .values(state=state, live_key=None, owner=None, lease_until=0.0, **values)
+    )
+    return tx.update_returning(statement, jobs, [jobs.c.chain, jobs.c.host])
+
+
+def postpone(tx: Tx, job: Any, owner: str, delay: float, **values: Any) -> bool:
+    """Give a job back, to be claimed again after ``delay`` seconds."""
+    statement = (
+        sa.update(jobs)
+        .where(*_mine(job, owner))
+        .values(state=PENDING, owner=None, lease_until=0.0, not_before=db_now() + delay, **values)
+    )
+    return tx.count(statement) == 1
+
+
+def renew(tx: Tx, job_ids: Iterable[str], owner: str, lease: float) -> int:
+    """Prolong the leases of the jobs whose handlers run here now."""
+    statement = (
+        sa.update(jobs)
+        .where(jobs.c.id.in_(list(job_ids)), jobs.c.owner == owner, jobs.c.state == RUNNING)
+        .values(lease_until=db_now() + lease)
+    )
+    return tx.count(statement)
+
+
+def due(tx: Tx, topics: Sequence[str], limit: int) -> Sequence[sa.Row[Any]]:
+    """Return ids and resources of jobs on our topics that nobody holds and that are due."""
+    query = (
+        sa.select(jobs.c.id, jobs.c.resource_id)
+        .where(
+            jobs.c.topic.in_(topics),
+            jobs.c.state.in_(LIVE),
+            jobs.c.lease_until < db_now(),
+            jobs.c.not_before <= db_now(),
+        )
+        .order_by(jobs.c.not_before, jobs.c.created_at)
+        .limit(limit)
+    )
+    return tx.all(query)
+
+
+def find_live(tx: Tx, resource_type: str, resource_id: str) -> sa.Row[Any] | None:
+    """Return the live job of a resource."""
+    return tx.one(sa.select(jobs).where(jobs.c.live_key == live_key(resource_type, resource_id)))
+
+
+def supersede(tx: Tx, job: Any) -> bool:
+    """End somebody else's job so that it can never advance again; False if it has just ended or moved on."""
+    statement = (
+        sa.update(jobs)
+        .where(jobs.c.id == job.id, jobs.c.fence == job.fence, jobs.c.state.in_(LIVE))
+        .values(state=SUPERSEDED, live_key=None, fence=jobs.c.fence + 1, owner=None)
+    )
+    return tx.count(statement) == 1
+
+
+def chain(tx: Tx, job_id: str, kind: str) -> bool:
+    """Have ``kind`` follow when the job ends; False if it has just ended."""
+    statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(LIVE)).values(chain=kind)
+    return tx.count(statement) == 1
+
+
+def pending_by_project(tx: Tx) -> dict[str | None, int]:
+    """Return how many live jobs each project has."""
+    query = sa.select(jobs.c.project_id, sa.func.count()).where(jobs.c.state.in_(LIVE)).group_by(jobs.c.project_id)
+    return {project: number for project, number in tx.all(query)}
+
+
+def of_resource(tx: Tx, resource_id: str) -> Sequence[sa.Row[Any]]:
+    """Return every job a resource ever had, newest first: its instance actions."""
+    query = sa.select(jobs).where(jobs.c.resource_id == resource_id)
+    return tx.all(query.order_by(jobs.c.created_at.desc(), jobs.c.id))
+
+
+def of_request(tx: Tx, request_id: str, resource_id: str) -> sa.Row[Any] | None:
+    """Return the job a request started on a resource."""
+    return tx.one(sa.select(jobs).where(jobs.c.request_id == request_id, jobs.c.resource_id == resource_id))
+
+
+def events_of(job: Any) -> list[dict[str, Any]]:
+    return codec.load(job.events, [])
+
+
+__all__ = ["DuplicateKey", "add", "advance", "chain", "claim", "due", "end", "find_live", "jobs", "renew"]

@@ -1,0 +1,325 @@
+"""The engine of one worker: claim, run, renew, advance, sweep, retry, undo.
+
+Rules R2–R9 of the reliability design.  A handler runs under a lock of its resource, so that two never work on one
+resource in one process; leases are renewed per running handler, never per process, so that a handler that dies
+lets go of its job.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from iaas.common import context, errors, log, points, runtime
+from iaas.db import codec
+from iaas.db import jobs as db
+from iaas.db.tx import Database, Tx
+from iaas.jobs import outcomes, submit
+from iaas.jobs.handlers import Handler
+from iaas.jobs.kinds import KINDS, Step
+from iaas.jobs.locks import ResourceLocks
+from iaas.jobs.work import Changes, Elsewhere, Fenced, Permanent, Work
+
+LOG = logging.getLogger(__name__)
+PERMANENT = (errors.Kind.INVALID, errors.Kind.NOT_FOUND, errors.Kind.CONFLICT, errors.Kind.OVER_LIMIT)
+SLOWEST = 300.0
+MAX_EVENTS = 60
+
+
+class Engine:
+    """Runs the steps served on ``topics`` with ``handlers``.
+
+    :param worker: handed to handlers as ``work.worker``
+    :param name: who we are in the rows: ``compute.host1``; made unique per process
+    """
+
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        settings: Any,
+        topics: Sequence[str],
+        handlers: Mapping[tuple[str, str], Handler],
+        bell: submit.Ringer,
+        worker: Any,
+    ) -> None:
+        self.owner = f"{name[:40]}:{runtime.uuid()[:8]}"
+        self.db = database
+        self.settings = settings
+        self.topics = list(topics)
+        self.worker = worker
+        self._handlers = handlers
+        self._bell = bell
+        self._locks = ResourceLocks()
+        self._live: set[str] = set()
+        self._seats = runtime.semaphore(settings.queue.pool_size)
+        self._stopping = runtime.event()
+
+    # -- life ------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Sweep once, then again and again; renew what runs."""
+        self.sweep()
+        runtime.spawn(self._loop, self.settings.jobs.sweep_every, self.sweep)
+        runtime.spawn(self._loop, self.settings.jobs.renew_every, self.renew)
+
+    def stop(self) -> None:
+        """Claim nothing more, let running steps end for a while, and return."""
+        self._stopping.set()
+        deadline = runtime.monotonic() + self.settings.jobs.drain_seconds
+        while self._live and runtime.monotonic() < deadline:
+            runtime.sleep(0.05)
+
+    def _loop(self, every: float, task: Any) -> None:
+        while not self._stopping.wait(every * runtime.rng().uniform(0.8, 1.2)):
+            try:
+                task()
+            except Exception as error:
+                LOG.warning("%s of %s failed and is tried again: %s", task.__name__, self.owner, error)
+
+    def sweep(self) -> int:
+        """Take on due jobs nobody rang for; return how many were found."""
+        with self.db.read(context.admin("sweep")) as tx:
+            found = db.due(tx, self.topics, self.settings.jobs.sweep_limit)
+        for row in found:
+            runtime.spawn(self.run, row.id, row.resource_id)
+        return len(found)
+
+    def renew(self) -> None:
+        """Prolong the leases of the handlers that run now."""
+        live = list(self._live)
+        if live:
+            self.db.write(context.admin("renew"), db.renew, live, self.owner, self.settings.jobs.lease)
+
+    # -- one job ---------------------------------------------------------------------------------------
+
+    def run(self, job_id: str, resource_id: str) -> None:
+        """Claim a job and run its steps as long as they are ours; return at once if somebody has it."""
+        if self._stopping.is_set():
+            return
+        with self._seats, self._locks.of(resource_id):
+            job = self.db.write(context.admin(), db.claim, job_id, self.topics, self.owner, self.settings.jobs.lease)
+            if job is None:
+                return
+            log.bind(job.request_id)
+            self._live.add(job_id)
+            try:
+                while job is not None:
+                    points.point(f"jobs.{job.kind}.{job.step}.claimed")
+                    job = self._step(job)
+            except Fenced:
+                LOG.warning("job %s (%s) of %s was taken from us", job_id, resource_id, self.owner)
+            finally:
+                self._live.discard(job_id)
+
+    def _step(self, job: Any) -> Any:
+        """Run one step; return the row to go on with, or None."""
+        work = Work(self, job)
+        limit = work.kind.max_attempts
+        if limit is not None and job.attempt > limit and work.error is None:
+            self._fail(work, Permanent(reason=f"It was tried {limit} times without success."))
+            return work.successor
+        try:
+            handler = self._handlers[job.kind, job.step]
+            handler(work)
+            if not work.ended:
+                raise Permanent(reason=f"The step {job.step} ended without saying what comes next.")
+        except Fenced:
+            raise
+        except (errors.StateConflict, errors.InvalidTransition) as error:
+            LOG.info("job %s %s: %s", job.kind, job.id, error)
+            self._abandon(work, error)
+        except Exception as error:
+            self._failed(work, error)
+        return work.successor
+
+    # -- the end of a step -------------------------------------------------------------------------------
+
+    def advance(self, work: Work, step: Step, changes: Changes | None, host: str | None) -> None:
+        """Move the job to ``step`` with the row changes of the one before it. Called by :class:`Work`."""
+        job, topic = work.job, step.topic(host)
+        ours = topic in self.topics and not self._stopping.is_set()
+        points.point(f"jobs.{job.kind}.{job.step}.done")
+        values = {
+            "step": step.name,
+            "topic": topic,
+            "host": host,
+            "args": codec.dump(work.args),
+            "events": codec.dump(self._events(work)),
+            "updated_at": runtime.time(),
+        }
+
+        def write(tx: Tx) -> None:
+            if not db.advance(tx, job, self.owner, keep_for=self.settings.jobs.lease if ours else None, **values):
+                raise Fenced
+            if changes is not None:
+                changes(tx)
+
+        self.db.write(work.ctx, write)
+        points.point(f"jobs.{job.kind}.{job.step}.advanced")
+        if ours:
+            work.successor = _Successor(job, {**values, "attempt": 0})
+        else:
+            self._bell.ring(topic, job.id, job.resource_id)
+
+    def end(self, work: Work, changes: Changes | None) -> None:
+        """End the job: as done, or, after its undo steps, again elsewhere or as failed. Called by :class:`Work`."""
+        if work.error is not None:
+            self._undone(work, changes)
+            return
+        job = work.job
+        points.point(f"jobs.{job.kind}.{job.step}.done")
+
+        def write(tx: Tx) -> None:
+            self._close(tx, work, db.DONE)
+            if changes is not None:
+                changes(tx)
+
+        self.db.write(work.ctx, write)
+        points.point(f"jobs.{job.kind}.{job.step}.advanced")
+        LOG.info("%s of %s %s is done", job.kind, job.resource_type, job.resource_id)
+
+    def _close(self, tx: Tx, work: Work, state: str, error: Any = None, result: str = "Success") -> None:
+        values: dict[str, Any] = {"events": codec.dump(self._events(work, error, result)), "updated_at": runtime.time()}
+        if error is not None:
+            values["error"] = codec.dump(error)
+        ended = db.end(tx, work.job, self.owner, state, **values)
+        if ended is None:
+            raise Fenced
+        if ended.chain:
+            submit.follow(tx, self._bell, work.job, ended.chain, ended.host)
+
+    def _abandon(self, work: Work, error: errors.IaasError) -> None:
+        """Something else moved the resource (a delete that follows us, as a rule): end without touching it."""
+        fault = _fault(error, work.step.name)
+        self.db.write(work.ctx, lambda tx: self._close(tx, work, db.SUPERSEDED, fault, "Error"))
+
+    # -- failure -----------------------------------------------------------------------------------------
+
+    def _failed(self, work: Work, error: Exception) -> None:
+        job = work.job
+        undoing = work.error is not None
+        permanent = isinstance(error, (Permanent, Elsewhere)) or (
+            isinstance(error, errors.IaasError) and error.kind in PERMANENT
+        )
+        if permanent and not undoing and work.kind.max_attempts is not None:
+            self._fail(work, error)
+            return
+        delay = min(2.0 ** min(job.attempt, 10), SLOWEST if undoing or work.kind.max_attempts is None else 60.0)
+        delay *= runtime.rng().uniform(0.5, 1.0)
+        LOG.log(
+            logging.WARNING if isinstance(error, errors.IaasError) else logging.ERROR,
+            "%s of %s %s: step %s failed (attempt %d), again in %.1f s: %s",
+            job.kind, job.resource_type, job.resource_id, job.step, job.attempt, delay, error,
+            exc_info=not isinstance(error, errors.IaasError),
+        )  # fmt: skip
+        if not self.db.write(work.ctx, db.postpone, job, self.owner, delay, updated_at=runtime.time()):
+            raise Fenced
+        runtime.spawn(self._later, delay, job.id, job.resource_id)
+
+    def _later(self, delay: float, job_id: str, resource_id: str) -> None:
+        if not self._stopping.wait(delay + 0.01):
+            self.run(job_id, resource_id)
+
+    def _fail(self, work: Work, error: Exception) -> None:
+        """A step failed for good: go on with the first undo step, or end at once."""
+        job = work.job
+        fault = _fault(error, work.step.name)
+        LOG.warning("%s of %s %s failed in %s: %s", job.kind, job.resource_type, job.resource_id, job.step, error)
+        path = work.kind.undo_path(work.step.name)
+        work.error = fault
+        if not path or not job.host:
+            self._undone(work, None)
+            return
+        step, topic = path[0], path[0].topic(job.host)
+        ours = topic in self.topics and not self._stopping.is_set()
+        values = {
+            "step": step.name,
+            "topic": topic,
+            "error": codec.dump(fault),
+            "events": codec.dump(self._events(work, fault, "Error")),
+            "updated_at": runtime.time(),
+        }
+
+        def write(tx: Tx) -> None:
+            if not db.advance(tx, job, self.owner, keep_for=self.settings.jobs.lease if ours else None, **values):
+                raise Fenced
+
+        self.db.write(work.ctx, write)
+        if ours:
+            work.successor = _Successor(job, {**values, "attempt": 0})
+        else:
+            self._bell.ring(topic, job.id, job.resource_id)
+
+    def _undone(self, work: Work, changes: Changes | None) -> None:
+        """Every trace is gone: try again on another host, or fail."""
+        job, fault = work.job, work.error
+        assert fault is not None  # noqa: S101  only failed jobs come here
+        excluded = [*work.args.get("excluded", ()), *([job.host] if job.host else [])]
+        again = fault["elsewhere"] and len(excluded) < self.settings.scheduler.max_tries
+        first = work.kind.steps[0]
+
+        def write(tx: Tx) -> None:
+            if changes is not None:
+                changes(tx)
+            if not again:
+                self._close(tx, work, db.FAILED, fault, "Error")
+                outcomes.FAILED[job.resource_type](tx, job, fault)
+                return
+            values = {"step": first.name, "topic": first.topic(None), "host": None, "error": None}
+            args = codec.dump({**work.args, "excluded": excluded})
+            events = codec.dump(self._events(work, fault, "Error"))
+            if not db.advance(
+                tx, job, self.owner, keep_for=None, args=args, events=events, updated_at=runtime.time(), **values
+            ):
+                raise Fenced
+            outcomes.RELEASED[job.resource_type](tx, job)
+
+        try:
+            self.db.write(work.ctx, write)
+        except (errors.StateConflict, errors.InvalidTransition) as error:
+            self._abandon(work, error)
+            return
+        if again:
+            self._bell.ring(first.topic(None), job.id, job.resource_id)
+
+    def _events(self, work: Work, fault: Mapping[str, Any] | None = None, result: str = "Success") -> list[Any]:
+        events = codec.load(work.job.events, [])
+        events.append(
+            {
+                "event": f"{work.step.at}_{work.step.name}",
+                "start": work.started,
+                "finish": runtime.time(),
+                "result": result,
+                "host": work.job.host,
+                "details": fault["message"] if fault else None,
+            }
+        )
+        return events[-MAX_EVENTS:]
+
+
+class _Successor:
+    """A job's row after an advance of ours: what we claimed, with what we wrote."""
+
+    def __init__(self, job: Any, changed: Mapping[str, Any]) -> None:
+        self._job = job
+        self.__dict__.update(changed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._job, name)
+
+
+def _fault(error: Exception, step: str) -> dict[str, Any]:
+    """The fault a user may see: a sentence of ours, or a fixed one for a crash (the traceback is in the log)."""
+    known = isinstance(error, errors.IaasError)
+    return {
+        "code": 500,
+        "message": str(error) if known else "An internal error stopped the request; the log has the details.",
+        "step": step,
+        "elsewhere": isinstance(error, Elsewhere),
+        "at": runtime.time(),
+    }
+
+
+__all__ = ["KINDS", "Engine"]
