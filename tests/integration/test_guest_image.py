@@ -252,6 +252,14 @@ def test_asks_the_metadata_service_lets_the_key_in_sees_a_new_disk_and_powers_of
         assert guest.wait_for("ready ").startswith("hostname=web-1 ")
         assert ssh(key, port, "id -un; hostname; ls /etc/dropbear/").split()[:2] == ["root", "web-1"]
 
+        lease = "interface=eth0 ip=169.254.0.15 mask=16 router=169.254.9.9 mtu=1400"
+        routes = "staticroutes='10.9.0.0/16 169.254.2.2 10.8.0.0/16 0.0.0.0'"  # as udhcpc gives option 121
+        seen = ssh(key, port, f"{lease} {routes} guest-net renew; ip link show eth0; ip route")
+        assert "mtu 1400" in seen
+        assert "10.9.0.0/16 via 169.254.2.2 dev eth0" in seen
+        assert "10.8.0.0/16 dev eth0" in seen
+        assert "169.254.9.9" not in seen
+
         guest.monitor(f"drive_add 0 file={extra},format=raw,if=none,id=more")
         guest.monitor("device_add virtio-blk-pci,drive=more,serial=VOL-7,id=more")
         assert guest.wait_for("disk-added ") == "vdb bytes=8388608 serial=VOL-7"
@@ -265,3 +273,19 @@ def test_asks_the_metadata_service_lets_the_key_in_sees_a_new_disk_and_powers_of
         guest.wait_for("acpi-powerbutton")
         guest.wait_for("poweroff")
         assert guest.process.wait(timeout=DEADLINE_S) == 0
+
+
+def test_a_metadata_service_that_comes_late_is_still_listened_to(
+    image: Path, tmp_path: Path, key: Path
+) -> None:
+    port = free_port()
+    with booted(tmp_path, *direct(image), *metadata_service(tmp_path, {}, port)) as guest:
+        guest.wait_for("metadata-failed")
+        assert guest.wait_for("ready ").startswith("hostname=guest ")
+        pages = tmp_path / "pages"
+        (pages / "latest_meta-data_public-keys_0_openssh-key").write_text(key.with_suffix(".pub").read_text())
+        (pages / "latest_meta-data_local-hostname").write_text("late.novalocal")
+        (pages / "latest_meta-data_instance-id").write_text("i-1")  # last: with it the service is there
+        assert guest.wait_for("ec2 ").startswith("instance-id=i-1 ")
+        assert guest.wait_for("keys 1") == ""
+        assert ssh(key, port, "hostname") == "late\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -60,13 +61,19 @@ def resolve(names: list[str]) -> list[Package]:
 
     :raises BuildError: apt has no candidate, or its lists are empty.
     """
+    # In an empty folder: apt leaves out what the current one has already.
     try:
-        listing = host.run(["apt-get", "download", "--print-uris", *names])
+        with tempfile.TemporaryDirectory() as empty:
+            listing = host.run(["apt-get", "download", "--print-uris", *names], cwd=Path(empty))
     except host.BuildError as error:
         raise host.BuildError(
             f"apt cannot fetch the packages\n  type: apt-get update\n  ({error})"
         ) from error
-    return parse_uris(listing)
+    packages = parse_uris(listing)
+    silent = set(names) - {package.name for package in packages}
+    if silent:
+        raise host.BuildError(f"apt did not say where to fetch {', '.join(sorted(silent))}")
+    return packages
 
 
 def parse_uris(listing: str) -> list[Package]:

@@ -105,6 +105,25 @@ def test_what_apt_would_fetch_is_read_with_epoch_and_checksum() -> None:
     ]
 
 
+def test_apt_is_asked_in_an_empty_folder_because_it_leaves_out_what_lies_in_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def apt(argv: list[str], cwd: Path) -> str:
+        assert not list(cwd.iterdir())
+        return "'http://deb.example/a.deb' a_2_amd64.deb 7 SHA256:bb\n"
+
+    (tmp_path / "a_2_amd64.deb").write_bytes(b"deb")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(host, "run", apt)
+    assert [package.name for package in packages.resolve(["a"])] == ["a"]
+
+
+def test_a_package_apt_is_silent_about_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "run", lambda argv, cwd=None: "")
+    with pytest.raises(host.BuildError, match="fetch some-kernel"):
+        packages.resolve(["some-kernel"])
+
+
 def test_a_package_without_a_good_checksum_is_refused() -> None:
     with pytest.raises(host.BuildError, match=r"no SHA256 for a_2_amd64\.deb, but MD5Sum"):
         packages.parse_uris("'http://deb.example/a_2_amd64.deb' a_2_amd64.deb 7 MD5Sum:bb\n")
