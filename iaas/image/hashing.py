@@ -17,7 +17,7 @@ from iaas.image import inspect
 from iaas.image.stores import base
 
 HASH_ALGORITHM = "sha512"
-BATCH = units.MIB
+BATCH = 2 * units.MIB
 _SMALL = 128 * units.KIB  # under this, joining chunks costs less than passing each to three threads
 
 Batch = list[bytes]
@@ -38,7 +38,7 @@ class Ingest:
     """One upload on its way into a store, used in a ``with`` block inside the writer's.
 
     ``feed`` returns at once while there is room, and waits for the batch before when there is not: at most
-    two batches of 1 MiB (and the chunk that filled them) are in memory.  It raises what went wrong with an
+    two batches of 2 MiB (and the chunk that filled them) are in memory.  It raises what went wrong with an
     earlier chunk as soon as it is known.  The caller commits the writer after ``finish``.
     """
 
