@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Build a tiny Linux guest out of Debian packages: cloud kernel, busybox, dropbear.
 
-No root, loop device or mount is needed, only apt with its lists (`apt-get update`) and a few tools; what is missing
-is named.  Once built, a second run returns at once until this recipe changes; `--force` asks apt for news.
+No root, loop device or mount is needed, only apt with its lists (`apt-get update`) and a few tools; what is
+missing is named.  Once built, a second run returns at once until this recipe changes; `--force` asks apt for news.
 
     tools/build_guest.py OUTDIR      guest.qcow2, guest-vmlinuz, guest-initrd, guest.manifest
     qemu-system-x86_64 -m 96 -nographic -drive file=OUTDIR/guest.qcow2,if=virtio

@@ -1,7 +1,7 @@
 """The guest image on a real (emulated) machine: what it says on its console, and that one can log in.
 
-Everything is found out by booting QEMU with TCG; the metadata service is a program that QEMU's user-mode network
-runs for each connection to 169.254.169.254, so neither root nor a network of the host is involved.
+Everything is found out by booting QEMU with TCG; the metadata service is a program that QEMU's user-mode
+network runs for each connection to 169.254.169.254, so neither root nor a network of the host is involved.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Parts of the guest image builder: packages from apt, the initramfs, the disk.  `root/` is the guest's own files."""
+"""Parts of the guest image builder: packages from apt, the initramfs, the disk; `root/` is what the guest runs."""

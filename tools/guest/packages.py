@@ -1,4 +1,4 @@
-"""Debian packages for the guest: chosen by apt, checked by apt's own checksum, unpacked without installing."""
+"""Debian packages for the guest: chosen by apt, checked by its checksum, unpacked without installing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guest's root file system: our files, busybox, dropbear with its libraries, and the drivers it can meet."""
+"""The guest's root file system: our files, busybox, dropbear and its libraries, drivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guest builder without building: formats it writes, what it reads from apt and depmod, its cache, its errors."""
+"""The guest builder without building: formats it writes, what it reads from apt and depmod, cache, errors."""
 
 from __future__ import annotations
 
