@@ -1,0 +1,25 @@
+"""The last transaction of a resource: everything it held is given back with its row."""
+
+from __future__ import annotations
+
+from iaas.db import hosts, instances, ports, quotas, volumes
+from iaas.db.tx import Tx
+
+
+def forget_instance(tx: Tx, instance_id: str) -> None:
+    """Remove an instance: its row, allocations, ports, addresses and quota. Doing it twice is fine."""
+    row = instances.remove(tx, instance_id)
+    if row is None:
+        return
+    hosts.release(tx, instance_id)
+    if row.network_info:
+        ports.release(tx, instance_id)
+    if row.quota_held:
+        quotas.give_back(tx, row.project_id, {"instances": 1, "cores": row.vcpus, "ram": row.memory_mb})
+
+
+def forget_volume(tx: Tx, volume_id: str) -> None:
+    """Remove a volume: its row and its quota. Doing it twice is fine."""
+    row = volumes.remove(tx, volume_id)
+    if row is not None:
+        quotas.give_back(tx, row.project_id, {"volumes": 1, "gigabytes": row.size_gb})
