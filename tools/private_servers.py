@@ -28,7 +28,8 @@ from pathlib import Path
 
 START_TIMEOUT = 90.0  # an Erlang machine on two busy cores takes its time
 STOP_TIMEOUT = 20.0
-SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/rabbitmq/bin:/usr/lib/postgresql/15/bin"
+_POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+SEARCH_PATH = ":".join(["/usr/sbin:/usr/bin:/sbin:/bin", *map(str, _POSTGRESQL[-1:])])
 
 
 class Missing(Exception):
@@ -75,8 +76,12 @@ class Server:
         self.port = self.port or free_port()  # the same one again, so that clients find it
         self._make_directory(self.directory)
         self._prepare()
-        self._launch()
-        wait_until(self._serves, START_TIMEOUT, self._why_not)
+        try:
+            self._launch()
+            wait_until(self._serves, START_TIMEOUT, self._why_not)
+        except BaseException:
+            self.kill()
+            raise
         return self.url
 
     def stop(self) -> None:
@@ -306,7 +311,7 @@ class MariaDB(Server):
 
 class PostgreSQL(Server):
     name = "postgresql"
-    package = "postgresql-15"
+    package = "postgresql"
     programs = ("initdb", "postgres", "createdb")
     account = "postgres"
 

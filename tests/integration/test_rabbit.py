@@ -6,6 +6,7 @@ import contextlib
 import signal
 
 import pytest
+from kombu import messaging
 
 from iaas.common import rpc, runtime
 from iaas.common.rpc.rabbit import link, topology
@@ -42,12 +43,10 @@ class TestRabbitTransport(rpc_transport.TransportContract):
         made.close()
 
     def test_bytes_that_are_no_message_are_put_aside(self, raw, transport, topic):
-        from amqp import Message
-
         before = transport.depth(rpc.DEAD)
         recorder = Recorder()
         self.consumer(transport, topic, recorder)
-        raw.basic_publish(Message(b"\xff not json"), exchange=topology.WORK.name, routing_key=topic)
+        messaging.Producer(raw).publish(b"\xff not json", exchange=topology.WORK.name, routing_key=topic)
         eventually(lambda: transport.depth(rpc.DEAD) == before + 1)
         assert recorder.got == []
 

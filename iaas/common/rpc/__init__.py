@@ -59,6 +59,4 @@ def connect(url: str) -> Transport:
             from iaas.common.rpc import rabbit  # kombu costs memory an embedded cloud does not need
 
             return rabbit.RabbitTransport(url)
-    raise _errors.Invalid(
-        reason=f"[queue] url has the unknown scheme '{parts.scheme}'; use amqp:// or memory://."
-    )
+    raise _errors.Invalid(reason=f"[queue] url has the unknown scheme '{parts.scheme}'; use amqp:// or memory://.")

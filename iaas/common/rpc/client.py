@@ -28,9 +28,7 @@ class _Waiting:
 class Client:
     """Sends messages; one per process and transport is enough, and any task may use it."""
 
-    def __init__(
-        self, transport: Transport, *, publish_timeout: float = 5.0, call_timeout: float = 30.0
-    ) -> None:
+    def __init__(self, transport: Transport, *, publish_timeout: float = 5.0, call_timeout: float = 30.0) -> None:
         self._transport = transport
         self._publish_timeout = publish_timeout
         self._call_timeout = call_timeout
@@ -52,9 +50,7 @@ class Client:
         """
         self._transport.fanout(topic, _message(method, ctx, args), timeout=self._publish_timeout)
 
-    def call(
-        self, topic: str, method: str, ctx: Context = None, *, timeout: float | None = None, **args: Any
-    ) -> Any:
+    def call(self, topic: str, method: str, ctx: Context = None, *, timeout: float | None = None, **args: Any) -> Any:
         """Ask one worker of ``topic`` and return its result.
 
         :raises RemoteError: the worker raised, or has no such endpoint.

@@ -24,9 +24,7 @@ def table(manager: object) -> dict[str, Callable[..., Any]]:
     return {name: getattr(manager, name) for name, _ in found}
 
 
-def bind(
-    methods: dict[str, Callable[..., Any]], method: str, ctx: Any, args: dict[str, Any]
-) -> Callable[[], Any]:
+def bind(methods: dict[str, Callable[..., Any]], method: str, ctx: Any, args: dict[str, Any]) -> Callable[[], Any]:
     """Return the call a message asks for, ready to be made.
 
     :raises DeadLetter: no such endpoint, or the arguments do not fit it.

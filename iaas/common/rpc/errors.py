@@ -34,9 +34,7 @@ class RemoteError(errors.IaasError):
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message=message)
-        self.remote_kind = (
-            errors.Kind(kind) if kind in {k.value for k in errors.Kind} else errors.Kind.INTERNAL
-        )
+        self.remote_kind = errors.Kind(kind) if kind in {k.value for k in errors.Kind} else errors.Kind.INTERNAL
 
 
 class Undecodable(errors.IaasError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import TypeVar
 
 from iaas.common import runtime
 from iaas.common.rpc import errors
@@ -87,6 +88,9 @@ class MemoryInbox(MemoryConsumer):
         self._broker.forget(self.address)
 
 
+C = TypeVar("C", bound=MemoryConsumer)
+
+
 class MemoryTransport(Transport):
     """A service's way to the process's broker."""
 
@@ -114,14 +118,11 @@ class MemoryTransport(Transport):
 
     def consume(self, topics: Sequence[str], handler: Handler, *, prefetch: int) -> MemoryConsumer:
         self._check_open()
-        self._consumers.append(MemoryConsumer(self._broker, topics, handler, prefetch))
-        return self._consumers[-1]
+        return self._keep(MemoryConsumer(self._broker, topics, handler, prefetch))
 
     def inbox(self, handler: Handler) -> MemoryInbox:
         self._check_open()
-        made = MemoryInbox(self._broker, [f"reply.{runtime.uuid()}"], handler, INBOX_PREFETCH)
-        self._consumers.append(made)
-        return made
+        return self._keep(MemoryInbox(self._broker, [f"reply.{runtime.uuid()}"], handler, INBOX_PREFETCH))
 
     def depth(self, topic: str) -> int:
         return self._broker.depth(topic)
@@ -131,6 +132,10 @@ class MemoryTransport(Transport):
         for consumer in self._consumers:
             consumer.stop()
         self._consumers.clear()
+
+    def _keep(self, made: C) -> C:
+        self._consumers = [*(consumer for consumer in self._consumers if consumer.ready()), made]
+        return made
 
     def _check_open(self) -> None:
         if self._closed:

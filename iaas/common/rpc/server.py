@@ -16,11 +16,13 @@ LOG = logging.getLogger(__name__)
 
 
 class RpcServer:
-    """Serves the endpoints of ``manager``, at most ``pool_size`` messages at the same time."""
+    """Serves the endpoints of ``manager``, at most ``pool_size`` messages at the same time.
 
-    def __init__(
-        self, transport: Transport, topics: Sequence[str], manager: object, *, pool_size: int = 32
-    ) -> None:
+    An endpoint is given the context the message carries; a ring for the cloud's own work carries none and runs
+    as admin.  Whoever may write to the queue is trusted.
+    """
+
+    def __init__(self, transport: Transport, topics: Sequence[str], manager: object, *, pool_size: int = 32) -> None:
         self._transport = transport
         self._topics = tuple(topics)
         self._methods = endpoints.table(manager)
@@ -43,27 +45,19 @@ class RpcServer:
             self._consumer = None
 
     def _handle(self, message: Message) -> None:
-        ctx = (
-            context.RequestContext.from_dict(message.ctx)
-            if message.ctx
-            else context.admin(message.request_id)
-        )
+        ctx = context.RequestContext.from_dict(message.ctx) if message.ctx else context.admin(message.request_id)
         if message.reply_to is None:
             endpoints.bind(self._methods, message.method, ctx, message.args)()
         else:
             self._answer(message.reply_to, message, ctx)
 
     def _answer(self, address: str, message: Message, ctx: context.RequestContext) -> None:
-        answer = _outcome(
-            message.method, lambda: endpoints.bind(self._methods, message.method, ctx, message.args)()
-        )
+        answer = _outcome(message.method, lambda: endpoints.bind(self._methods, message.method, ctx, message.args)())
         try:
             self._reply(address, message, answer)
         except (errors.MessageTooLarge, TypeError) as error:
             LOG.error("the result of %s cannot be sent: %s", message.method, error)
-            self._reply(
-                address, message, _failure("internal", f"The result of {message.method} cannot be sent.")
-            )
+            self._reply(address, message, _failure("internal", f"The result of {message.method} cannot be sent."))
 
     def _reply(self, address: str, message: Message, answer: dict[str, Any]) -> None:
         try:

@@ -51,8 +51,16 @@ class RabbitConsumer(Inbox):
     def ready(self, timeout: float = 0) -> bool:
         return self._ready.wait(timeout)
 
-    def stop(self) -> None:
+    @property
+    def stopped(self) -> bool:
+        return self._stopped.is_set()
+
+    def ask_to_stop(self) -> None:
+        """Begin to stop and return at once, so that many consumers can stop at the same time."""
         self._stopping.set()
+
+    def stop(self) -> None:
+        self.ask_to_stop()
         if not self._stopped.wait(STOP_TIMEOUT):
             LOG.warning("a consumer did not stop within %s seconds", STOP_TIMEOUT)
 

@@ -17,7 +17,7 @@ from iaas.common import runtime
 
 HEARTBEAT = 10  # seconds; a silent broker is given up after two
 CONNECT_TIMEOUT = 2
-IO_TIMEOUT = 2.0  # for the answer to a declaration, and for a write
+IO_TIMEOUT = 3.0  # for the answer to a declaration, and for a write
 FIRST_BACKOFF, LAST_BACKOFF = 0.2, 5.0
 
 # What a lost broker looks like; py-amqp now and then trips over its own closed connection with an AttributeError.

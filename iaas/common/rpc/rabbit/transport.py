@@ -79,6 +79,8 @@ class RabbitTransport(Transport):
 
     def close(self) -> None:
         self._closed = True
+        for consumer in self._consumers:
+            consumer.ask_to_stop()
         self._publisher.close()
         for consumer in self._consumers:
             consumer.stop()
@@ -87,8 +89,9 @@ class RabbitTransport(Transport):
     def _add(self, subscribe: Any, handler: Handler, prefetch: int) -> RabbitConsumer:
         if self._closed:
             raise errors.Unavailable(reason="The message transport is closed.")
-        self._consumers.append(RabbitConsumer(link.Opener(self._url), subscribe, handler, prefetch))
-        return self._consumers[-1]
+        made = RabbitConsumer(link.Opener(self._url), subscribe, handler, prefetch)
+        self._consumers = [*(consumer for consumer in self._consumers if not consumer.stopped), made]
+        return made
 
 
 def _declaring(topic: str) -> Any:
