@@ -1,0 +1,1 @@
+"""Guests on QEMU, with KVM or without, through libvirt."""
