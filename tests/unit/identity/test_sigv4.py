@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import hmac
 import json
 from unittest import mock
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -358,6 +359,59 @@ def test_a_document_of_any_shape_is_refused_and_breaks_nothing(broken):
         if set(broken) == {"params"} and isinstance(broken["params"], dict):
             return  # a POST: only the body counts
         refused({**good, **broken})
+
+
+def by_hand(params=(), names="host;x-amz-date", day="20260203", headers=None):
+    """A GET rightly signed by somebody who knows the secret and none of the rules."""
+    headers = {"Host": "ec2", "X-Amz-Date": "20260203T040506Z", **(headers or {})}
+    lower = {name.lower(): value for name, value in headers.items()}
+    body_hash = hashlib.sha256(b"").hexdigest()
+    lines = [
+        "GET",
+        "/",
+        encode(sorted(params)),
+        *(f"{name}:{lower[name]}" for name in names.split(";")),
+        "",
+        names,
+    ]
+    digest = hashlib.sha256("\n".join([*lines, body_hash]).encode()).hexdigest()
+    key = f"AWS4{SECRET}".encode()
+    for part in (day, "RegionOne", "ec2", "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    scope = f"{day}/RegionOne/ec2/aws4_request"
+    message = f"AWS4-HMAC-SHA256\n{lower['x-amz-date']}\n{scope}\n{digest}"
+    signature = hmac.digest(key, message.encode(), "sha256").hex()
+    headers["Authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={ACCESS}/{scope}, SignedHeaders={names}, Signature={signature}"
+    )
+    return {
+        "access": ACCESS, "signature": signature, "host": "ec2", "verb": "GET", "path": "/",
+        "params": dict(params), "headers": headers, "body_hash": body_hash,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ({"day": "20260204"}, "not the day of the scope"),
+        ({"names": "x-amz-date;host"}, "not in order"),
+        ({"names": "host;host;x-amz-date"}, "not in order"),
+        ({"params": [("X-Amz-Date", "20260203T040506Z")]}, "in the headers and in the query"),
+        ({"params": [("X-Amz-Algorithm", "AWS4-HMAC-SHA256")]}, "signed twice"),
+        (
+            {
+                "headers": {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"},
+                "names": "host;x-amz-content-sha256;x-amz-date",
+            },
+            "the payload is another one",
+        ),
+    ],
+)
+def test_a_right_signature_over_what_breaks_a_rule_is_refused(odd, reason):
+    check(by_hand())
+    with pytest.raises(sigv4.SignatureMismatch) as caught:
+        check(by_hand(**odd))
+    assert reason in caught.value.fields["reason"]
 
 
 AWS_DATE = datetime.datetime(2015, 8, 30, 12, 36, tzinfo=datetime.UTC)
