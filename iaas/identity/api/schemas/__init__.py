@@ -1,0 +1,1 @@
+"""Request schemas of Identity v3, by noun."""
