@@ -5,6 +5,7 @@ Running it again adds what is missing and changes only what it is told: the pass
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -109,7 +110,7 @@ def _roles(tx: Tx) -> dict[str, str]:
         found[name] = row.id if row is not None else ids.new()
         if row is None:
             roles.add(tx, id=found[name], name=name, domain_id="", options="{}", extra="{}")
-    for prior, implied in zip(LADDER, LADDER[1:], strict=False):
+    for prior, implied in itertools.pairwise(LADDER):
         roles.imply(tx, found[prior], found[implied])
     return found
 

@@ -31,7 +31,7 @@ _NOW = sa.select(db_now())
 def look(tx: Tx) -> Moment:
     """Return the present moment."""
     row = tx.one(_LOOK)
-    return Moment(row[0], row[1], row[2]) if row is not None else Moment(0, 0, tx.scalar(_NOW))
+    return Moment(*row) if row is not None else Moment(0, 0, tx.scalar(_NOW))
 
 
 def advance(tx: Tx, *, state: bool = True) -> Moment:
