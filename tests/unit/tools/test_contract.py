@@ -6,17 +6,16 @@ import collections
 import json
 import re
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fixtures import contract
 from tools import contract as tool
+from tools import contract_samples as published
 
 SERVER = {"id": "8a2b1c9e-4f3d-4e21-9c55-0d3e7f1a2b3c", "name": "web", "status": "ACTIVE"}
-SAMPLES = tool.folder().parent / "samples"
+SAMPLES = published.folder()
 
 
 # -- the extract -----------------------------------------------------------------------------------------
@@ -49,7 +48,7 @@ def test_a_changed_file_is_stale(tmp_path, monkeypatch):
 
 def test_the_extract_holds_no_prose_and_stays_small():
     files = sorted(contract.DATA.glob("*.json"))
-    assert [file.stem for file in files] == sorted(contract.SERVICES)
+    assert [file.stem for file in files] == sorted([*contract.SERVICES, "members"])
     assert sum(file.stat().st_size for file in files) < 1_500_000
     assert tool.prune({"type": "object", "description": "x", "properties": {"description": {"title": "y"}}}) == {
         "type": "object",
@@ -191,13 +190,6 @@ def test_calls_are_recorded_for_the_ledger_only_when_a_run_asks(monkeypatch, tmp
 
 # -- the published samples -------------------------------------------------------------------------------
 
-NEWEST_COMPUTE = (2, 96)
-VERBS = (
-    ("GET", r"list|show|get|details?|inferences|info"),
-    ("POST", r"create|post|add|import|accept|rebuild|register"),
-    ("PUT", r"update|put|set|accept|add|remove"),
-    ("PATCH", r"update"),
-)
 #: samples that do not meet the contract, and why they are the ones in the wrong
 FAULTY_SAMPLES = {
     "block-storage": {
@@ -221,73 +213,17 @@ FAULTY_SAMPLES = {
 }
 
 
-def response_samples(service: str) -> Iterator[Path]:
-    for path in sorted((SAMPLES / service).rglob("*.json")):
-        old = {"v2-ext"} | ({"v2"} if service == "block-storage" else set())
-        if re.search(r"resp(onse)?[^/]*\.json$", path.name) and not old & set(path.parts):
-            yield path
-
-
-def members(operation: contract.Published) -> set[str]:
-    """The names an answer may have at its top."""
-    names: set[str] = set()
-    for status, schema in operation.responses.items():
-        if status < 300 and schema:
-            target = contract.load(operation.service)["schemas"].get(schema.get("$ref"), schema)
-            names |= {name for name in target.get("properties", {}) if not name.endswith("links")}
-    return names
-
-
-def operations_of(service: str, sample: Path, body: dict[str, Any]) -> list[contract.Published]:
-    """The operations a sample may be an answer of: by its members, the verb in its name, and its folder."""
-    top = {name for name in body if not name.endswith("links")}
-    methods = {method for method, words in VERBS if re.search(rf"\b({words})\b", sample.name.replace("_", "-"))}
-    found = [
-        row
-        for row in contract.operations(service)
-        if top and top <= members(row) and (row.method in methods or not methods) and row.statuses - {204}
-    ]
-    noun = [row for row in found if set(sample.parts) & set(row.path.split("/"))]
-    found = noun or found
-    return [row for row in found if ("detail" in sample.name) == ("detail" in row.path)] or found
-
-
-def outcome(service: str, sample: Path) -> str:
-    """``valid``, why the sample was not compared, or the first difference."""
-    try:
-        body = json.loads(sample.read_text(encoding="utf-8"))
-    except ValueError:
-        return "not JSON"
-    named = re.search(r"/v(\d+)\.(\d+)/", sample.as_posix())
-    version = (int(named[1]), int(named[2])) if named else None
-    if service == "compute" and version is not None and version > NEWEST_COMPUTE:
-        return "newer than the document"
-    found = operations_of(service, sample, body) if isinstance(body, dict) else []
-    if not found:
-        return "no operation describes such an answer"
-    said = f"{version[0]}.{version[1]}" if version else "latest" if service == "block-storage" else None
-    differences = []
-    for row in found:
-        status = min(row.statuses - {204})
-        try:
-            contract.validate_response(
-                service, row.method, row.path, status, body, action=row.action, microversion=said
-            )
-        except AssertionError as error:
-            differences.append(str(error))
-        else:
-            return "valid"
-    return differences[0]
-
-
 #: at least so many samples of each service meet the contract, of those that have a described operation
 VALID = {"compute": 286, "identity": 95, "image": 40, "network": 178, "block-storage": 147}
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"the published samples are not at {SAMPLES}")
+needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"the published samples are not at {SAMPLES}")
+
+
+@needs_samples
 @pytest.mark.parametrize("service", contract.SERVICES)
 def test_the_published_samples_meet_the_contract(service):
-    outcomes = {sample: outcome(service, sample) for sample in response_samples(service)}
+    outcomes = {sample: published.outcome(service, sample) for sample in published.samples(service)}
     counts = collections.Counter("differs" if " answered " in text else text for text in outcomes.values())
     print(f"{service}: {dict(counts)}", file=sys.stderr)
     known = "|".join(FAULTY_SAMPLES.get(service, {})) or "(?!)"
@@ -297,4 +233,32 @@ def test_the_published_samples_meet_the_contract(service):
         if " answered " in text and not re.fullmatch(known, sample.stem)
     }
     assert not unexplained, json.dumps(unexplained, indent=1)
-    assert counts["valid"] >= VALID[service]
+    assert counts[published.VALID] >= VALID[service]
+
+
+@needs_samples
+def test_the_committed_members_are_those_of_the_samples():
+    assert published.main(["--check"]) == 0
+
+
+def test_a_complete_answer_has_the_members_of_the_published_sample():
+    def check(body):
+        contract.validate_response("compute", "GET", "/servers", 200, body, complete=True)
+
+    check({"servers": [{"id": SERVER["id"], "name": "web", "links": []}]})
+    check({"servers": []})
+    with pytest.raises(AssertionError, match=r"servers\.links is in the published sample"):
+        check({"servers": [{"id": SERVER["id"], "name": "web"}]})
+
+
+def test_members_are_missed_from_the_microversion_of_their_sample_on():
+    def missed(microversion):
+        return contract.missing_members("compute", "GET", "/servers/x", {"server": {}}, microversion=microversion)
+
+    assert "server.locked" in missed("2.9")
+    assert "server.locked" not in missed("2.8")
+    assert "server.status" in missed(None)
+
+
+def test_a_resource_without_an_envelope_misses_members_too():
+    assert "visibility" in contract.missing_members("image", "GET", "/v2/images/x", {"id": SERVER["id"]})
