@@ -8,6 +8,7 @@ from typing import Any
 
 from iaas.common import policy, rpc
 from iaas.compute import policies as compute_policies
+from iaas.compute.agentapi import AgentClient
 from iaas.db import engines
 from iaas.db.tx import Database
 from iaas.jobs.bell import Bell
@@ -26,6 +27,7 @@ class Clients:
     :ivar backlog: refuses new work when too much is pending
     :ivar image: the image service, by HTTP
     :ivar identity: the identity service, by HTTP
+    :ivar agents: the agents of the compute hosts, by HTTP
     """
 
     settings: Any
@@ -37,6 +39,7 @@ class Clients:
     backlog: Backlog
     identity: Any
     image: Any
+    agents: AgentClient
 
     def close(self) -> None:
         self.rpc.close()
@@ -73,4 +76,5 @@ def make(
         backlog=Backlog(database, settings),
         identity=identity,
         image=image,
+        agents=AgentClient(settings.compute.agent_secret),
     )

@@ -1,12 +1,13 @@
 """The engine of one worker: claim, run, renew, advance, sweep, retry, undo.
 
-Rules R2–R9 of the reliability design.  A handler runs under a lock of its resource, so that two never work on one
+Rules R2 to R9 of the reliability design.  A handler runs under a lock of its resource, so that two never work on one
 resource in one process; leases are renewed per running handler, never per process, so that a handler that dies
 lets go of its job.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -91,6 +92,10 @@ class Engine:
         live = list(self._live)
         if live:
             self.db.write(context.admin("renew"), db.renew, live, self.owner, self.settings.jobs.lease)
+
+    def exclusively(self, resource_id: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock under which every handler of this process works on a resource."""
+        return self._locks.of(resource_id)
 
     # -- one job ---------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from iaas.common import errors
+from iaas.common import errors, names
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,8 @@ class NetworkError(errors.IaasError):
     template = "{reason}"
 
 
-def tap_name(port_id: str) -> str:
-    """Return the name of a port's tap: 14 characters, the kernel allows 15."""
-    return "tap" + port_id.replace("-", "")[:11]
-
-
-def bridge_name(network_id: str) -> str:
-    """Return the name of a network's bridge on every host."""
-    return "br" + network_id.replace("-", "")[:11]
+tap_name = names.tap
+bridge_name = names.bridge
 
 
 class NetworkDriver(abc.ABC):

@@ -1,0 +1,1 @@
+"""The steps the compute worker serves, one module per procedure."""

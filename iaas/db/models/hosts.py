@@ -32,6 +32,7 @@ hosts = base.table(
     base.text("hypervisor_hostname", nullable=False),
     base.ident("hypervisor_type", nullable=False),
     base.count("hypervisor_version"),
+    base.text("agent_url"),  # where the API asks this host for console logs
     base.text("host_ip", 64),
     base.json("cpu_info"),
     base.count("vcpus"),

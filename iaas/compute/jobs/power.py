@@ -1,0 +1,53 @@
+"""Start, stop and reboot."""
+
+from __future__ import annotations
+
+from iaas.compute import guests
+from iaas.compute.driver import Power
+from iaas.compute.jobs.table import drive, handlers, instance_of, moved
+from iaas.compute.states import HARD, INSTANCE
+from iaas.jobs.work import Work
+
+
+@handlers.step("start", "power_on")
+def power_on(work: Work) -> None:
+    """Start the guest from a fresh definition."""
+    row = instance_of(work)
+    if row is None:
+        work.finish()
+        return
+    drive(work, "start", guests.guest_of(row))
+    work.advance(moved(row, "activate", power_state=Power.RUNNING.value))
+
+
+@handlers.step("stop", "power_off")
+def power_off(work: Work) -> None:
+    """Press the power button; cut the power when the guest does not answer."""
+    row = instance_of(work)
+    if row is None:
+        work.finish()
+        return
+    drive(work, "stop", work.id, timeout=_patience(work))
+    work.advance(moved(row, "stopped", power_state=Power.SHUTDOWN.value))
+
+
+@handlers.step("reboot", "restart")
+def restart(work: Work) -> None:
+    """Reboot softly or hard, as the row's state says: a later hard reboot overtakes a soft one."""
+    row = instance_of(work)
+    if row is None:
+        work.finish()
+        return
+    hard = INSTANCE.state_of(row) in HARD
+    drive(work, "reboot", guests.guest_of(row), hard=hard, timeout=_patience(work))
+    row = instance_of(work)
+    if row is None:
+        work.finish()
+        return
+    if not hard and INSTANCE.state_of(row) in HARD:
+        drive(work, "reboot", guests.guest_of(row), hard=True, timeout=_patience(work))
+    work.advance(moved(row, "activate", power_state=Power.RUNNING.value, fault=None))
+
+
+def _patience(work: Work) -> float:
+    return work.settings.compute.shutdown_timeout
