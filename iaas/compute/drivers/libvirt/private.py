@@ -12,14 +12,17 @@ import hashlib
 import logging
 import os
 import pwd
+import shutil
 import signal
 import stat
 import struct
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from iaas.common import runtime, shell
 from iaas.compute.driver import HypervisorError
+from iaas.compute.drivers.libvirt import reaper
 
 LOG = logging.getLogger(__name__)
 START_SECONDS = 20.0
@@ -138,6 +141,7 @@ class PrivateLibvirtd:
             LOG.warning("libvirtd %s did not end in %g s and is killed", pid, STOP_SECONDS)
             shell.kill(pid, signal.SIGKILL)
             self._ended(5)
+        shutil.rmtree(self._sockets, ignore_errors=True)
         if self._child:
             self._child.poll()
 
@@ -162,6 +166,7 @@ class PrivateLibvirtd:
         argv += [str(self._home), "yes" if self._kvm else "no", str(closed or ""), *inside]
         if self._netns:
             argv = ["ip", "netns", "exec", self._netns, *argv]
+        argv = [sys.executable, "-I", "-S", reaper.__file__, *argv]
         try:
             self._child = shell.start(argv, log=self._log)
         except shell.CommandMissing as missing:
