@@ -1,7 +1,7 @@
 """The folder of a guest on its host: disk, config drive, console.
 
 ``<instances_dir>/<id>/`` holds ``disk`` (a qcow2 overlay), ``base`` (a link to the cached image under it),
-``config.iso``, ``console.log`` and ``serial.sock``.  It is root's; the guest's process owns only the files it
+``config.iso`` and ``console.log``.  It is root's; the guest's process owns only the files it
 writes, so it cannot put a link in their place.
 """
 
@@ -19,13 +19,13 @@ from iaas.compute.drivers.libvirt import xml
 from iaas.compute.drivers.libvirt.imagecache import LIMITS, ImageCache
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-MAX_SOCKET_PATH = 107
+SERIAL_SOCKETS = Path("/run/iaas/serial")  # short: a Unix socket's path has at most 107 bytes
 
 
 class InstanceFolder:
     """The files of one guest.
 
-    :raises HypervisorError: the id is not a UUID, or the path is too long for the console's socket.
+    :raises HypervisorError: the id is not a UUID.
     """
 
     def __init__(self, instances_dir: Path, guest_id: str, owner: str) -> None:
@@ -37,10 +37,8 @@ class InstanceFolder:
         self.base = self.path / "base"
         self.config_drive = self.path / "config.iso"
         self.log = self.path / "console.log"
-        self.serial = self.path / "serial.sock"
+        self.serial = SERIAL_SOCKETS / f"{guest_id}.sock"
         self._owner = owner
-        if len(str(self.serial).encode()) > MAX_SOCKET_PATH:
-            raise HypervisorError(reason=f"{instances_dir} is too long a path; choose one of under 50 bytes.")
 
     def make(self, guest: Guest, image: Image | None, config_drive: bytes | None, cache: ImageCache) -> None:
         """Make what the guest lacks. What is there is kept, the config drive aside, which is written anew."""
@@ -84,6 +82,7 @@ class InstanceFolder:
         self.path.chmod(0o711)
         os.close(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
         self._own(self.log, 0o600)
+        self.serial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.serial.unlink(missing_ok=True)
 
     def described(self) -> xml.Disk | None:
@@ -96,7 +95,8 @@ class InstanceFolder:
         return xml.Disk(self.disk, base, base.suffix[1:])
 
     def remove(self) -> None:
-        """Remove the folder, if it is there."""
+        """Remove the folder and the console's socket, if they are there."""
+        self.serial.unlink(missing_ok=True)
         if self.path.exists():
             shutil.rmtree(self.path)
 
