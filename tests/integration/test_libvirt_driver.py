@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from iaas.common import shell
-from iaas.compute.driver import HypervisorError, Image, ImageRefused, Nic, Power
+from iaas.compute import configdrive
+from iaas.compute.driver import Guest, HypervisorError, Image, ImageRefused, Nic, Power
 from iaas.compute.drivers.libvirt import selftest
 from iaas.compute.drivers.libvirt.driver import LibvirtDriver
 from iaas.compute.drivers.libvirt.settings import LibvirtSettings
@@ -195,6 +196,39 @@ class TestLibvirtDriver(ComputeDriverContract):
             assert other.UUIDString() not in driver.guests()
         finally:
             other.undefine()
+
+
+@pytest.fixture
+def real_image():
+    path = Path(__file__).parents[2] / ".guest" / "guest.qcow2"
+    if not path.exists():
+        pytest.skip("a real operating system is NOT tested: tools/build_guest.py has not built it")
+    return image_of(path.read_bytes(), disk_format="qcow2")
+
+
+def test_a_real_guest_reads_its_config_drive_and_hears_its_power_button(driver, real_image):
+    guest = Guest(str(uuid.uuid4()), "real", 1, 128, 1, real_image.id, "qcow2", config_drive=True)
+    drive = configdrive.build(
+        {"uuid": guest.id, "name": "real", "hostname": "real"}, user_data=b"#!/bin/sh\necho hi\n"
+    )
+
+    def says(words, times=1):
+        wait_for(lambda: driver.console_log(guest.id, max_bytes=1 << 20).count(words) >= times, 90)
+
+    try:
+        driver.prepare(guest, real_image, drive)
+        driver.start(guest)
+        says(b"GUEST: configdrive")
+        assert f"uuid={guest.id}".encode() in driver.console_log(guest.id, max_bytes=1 << 20)
+        says(b"GUEST: rootdisk vda bytes=1073741824")
+        says(b"GUEST: ready")
+        driver.reboot(guest, hard=False, timeout=90)
+        says(b"GUEST: ready", 2)
+        assert b"GUEST: acpi-powerbutton" in driver.console_log(guest.id, max_bytes=1 << 20)
+        driver.stop(guest.id, timeout=90)
+        assert driver.power_of(guest.id) is Power.SHUTDOWN
+    finally:
+        driver.destroy(guest.id)
 
 
 def test_an_id_that_is_a_path_is_refused(driver):
