@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -46,14 +47,45 @@ def by_ec2_ids(tx: Tx, ec2_ids: Sequence[str]) -> Sequence[sa.Row[Any]]:
     return tx.all(sa.select(instances).where(instances.c.ec2_id.in_(ec2_ids), visible_to(tx.ctx)))
 
 
+@dataclass(frozen=True)
+class Condition:
+    """One filter of a list: a column (or ``state``, the machine's columns), how it is compared, and with what."""
+
+    column: str
+    how: Literal["in", "ge", "le", "contains"]
+    value: Any
+
+    def clause(self) -> sa.ColumnElement[bool]:
+        if self.column == "state":
+            return sa.or_(*[sa.and_(*_state_is(columns)) for columns in self.value])
+        column = instances.c[self.column]
+        match self.how:
+            case "in":
+                wanted = [value for value in self.value if value is not None]
+                known = column.in_(wanted)
+                return known if len(wanted) == len(self.value) else sa.or_(known, column.is_(None))
+            case "ge":
+                return column >= self.value
+            case "le":
+                return column <= self.value
+            case "contains":
+                return column.contains(self.value, autoescape=True)
+
+
+def _state_is(columns: Sequence[str | None]) -> list[sa.ColumnElement[bool]]:
+    names = (instances.c.vm_state, instances.c.task_state)
+    pairs = zip(names, columns, strict=True)
+    return [column.is_(None) if value is None else column == value for column, value in pairs]
+
+
 def page(
-    tx: Tx, filters: Sequence[sa.ColumnElement[bool]], sort: Sequence[tuple[str, str]], limit: int, marker: str | None
+    tx: Tx, conditions: Sequence[Condition], sort: Sequence[tuple[str, str]], limit: int, marker: str | None
 ) -> Sequence[sa.Row[Any]]:
     """Return one page of the visible instances.
 
-    :raises Invalid: the marker is not a visible instance.
+    :raises MarkerNotFound: the marker is not among them.
     """
-    query = sa.select(instances).where(visible_to(tx.ctx), *filters)
+    query = sa.select(instances).where(visible_to(tx.ctx), *[condition.clause() for condition in conditions])
     return paging.page(tx, query, instances, sort, limit, marker)
 
 

@@ -1,0 +1,207 @@
+"""Servers as the API shows them. Source: https://docs.openstack.org/api-ref/compute/#show-server-details"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from iaas.common.rest import wire
+from iaas.common.rest.microversions import Version
+from iaas.common.rest.operations import Call
+from iaas.compute.states import INSTANCE
+
+Row = Any
+V2_3, V2_9, V2_16, V2_19, V2_26, V2_47 = (Version(2, minor) for minor in (3, 9, 16, 19, 26, 47))
+V2_63, V2_71, V2_73, V2_75, V2_90, V2_96 = (Version(2, minor) for minor in (63, 71, 73, 75, 90, 96))
+
+
+def created(call: Call, row: Any) -> dict[str, Any]:
+    """What the answer to a create shows."""
+    return {
+        "id": row["id"],
+        "links": wire.links(call.base_url, "v2.1", "servers", row["id"]),
+        "OS-DCF:diskConfig": "MANUAL",
+        "security_groups": [{"name": name} for name in orjson.loads(row["security_groups"])],
+    }
+
+
+def summary(call: Call, row: Row) -> dict[str, Any]:
+    """One line of a list."""
+    return {"id": row.id, "name": row.name, "links": wire.links(call.base_url, "v2.1", "servers", row.id)}
+
+
+def details(call: Call, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Every field of many servers; what depends on the caller and the version is decided once."""
+    admin = call.clients.policy.allows(call.ctx, "compute:servers:show:host")
+    show = Details(call, admin)
+    return [show(row) for row in rows]
+
+
+def detail(call: Call, row: Row) -> dict[str, Any]:
+    """Every field of one server."""
+    return details(call, [row])[0]
+
+
+class Details:
+    """The detail view for one caller at one version."""
+
+    def __init__(self, call: Call, admin: bool) -> None:
+        self.base = call.base_url
+        self.version = call.version
+        self.admin = admin
+        self.extra = [add for start, add in EXTRA if call.version >= start]
+
+    def __call__(self, row: Row) -> dict[str, Any]:
+        state = INSTANCE.state_of(row)
+        base, server_id = self.base, row.id
+        image = row.image_id
+        shown: dict[str, Any] = {
+            "id": server_id,
+            "name": row.name,
+            "status": state.openstack,
+            "tenant_id": row.project_id,
+            "user_id": row.user_id,
+            "metadata": orjson.loads(row.metadata),
+            "hostId": host_id(row),
+            "image": {"id": image, "links": [{"rel": "bookmark", "href": f"{base}/images/{image}"}]} if image else "",
+            "flavor": self._flavor(row),
+            "created": wire.timestamp(row.created_at),
+            "updated": wire.timestamp(row.updated_at),
+            "addresses": addresses(row),
+            "accessIPv4": "",
+            "accessIPv6": "",
+            "links": [
+                {"rel": "self", "href": f"{base}/v2.1/servers/{server_id}"},
+                {"rel": "bookmark", "href": f"{base}/servers/{server_id}"},
+            ],
+            "OS-DCF:diskConfig": "MANUAL",
+            "OS-EXT-AZ:availability_zone": row.zone or "",
+            "config_drive": "True" if row.config_drive else "",
+            "key_name": row.key_name,
+            "OS-SRV-USG:launched_at": wire.micros(row.launched_at),
+            "OS-SRV-USG:terminated_at": wire.micros(row.terminated_at),
+            "OS-EXT-STS:task_state": row.task_state,
+            "OS-EXT-STS:vm_state": row.vm_state,
+            "OS-EXT-STS:power_state": row.power_state,
+            "os-extended-volumes:volumes_attached": [],
+        }
+        groups = orjson.loads(row.security_groups)
+        if groups:
+            shown["security_groups"] = [{"name": name} for name in groups]
+        if state.openstack in ("ACTIVE", "BUILD", "REBOOT", "HARD_REBOOT"):
+            shown["progress"] = 100 if state.openstack == "ACTIVE" else 0
+        if row.fault is not None and state.openstack == "ERROR":
+            shown["fault"] = fault(row)
+        if self.admin:
+            shown["OS-EXT-SRV-ATTR:host"] = row.host
+            shown["OS-EXT-SRV-ATTR:hypervisor_hostname"] = row.host
+            shown["OS-EXT-SRV-ATTR:instance_name"] = "iaas-" + server_id[:8]
+        for add in self.extra:
+            add(self, row, shown)
+        return shown
+
+    def _flavor(self, row: Row) -> dict[str, Any]:
+        if self.version >= V2_47:
+            return orjson.loads(row.flavor)
+        link = {"rel": "bookmark", "href": f"{self.base}/flavors/{row.flavor_id}"}
+        return {"id": row.flavor_id, "links": [link]}
+
+
+def host_id(row: Row) -> str:
+    """The host's name, hashed with the project's id: the same host looks different to each project."""
+    if row.host is None:
+        return ""
+    return hashlib.sha224(f"{row.project_id}{row.host}".encode()).hexdigest()
+
+
+def addresses(row: Row) -> dict[str, Any]:
+    """Addresses by the network's name."""
+    if row.network_info is None:
+        return {}
+    found: dict[str, Any] = {}
+    for nic in orjson.loads(row.network_info):
+        shown = found.setdefault(nic["network_name"], [])
+        for address in nic["addresses"]:
+            shown.append(
+                {
+                    "addr": address["address"],
+                    "version": address["version"],
+                    "OS-EXT-IPS:type": "fixed",
+                    "OS-EXT-IPS-MAC:mac_addr": nic["mac"],
+                }
+            )
+    return found
+
+
+def fault(row: Row) -> dict[str, Any]:
+    kept = orjson.loads(row.fault)
+    return {"code": kept["code"], "message": kept["message"], "created": wire.timestamp(kept["created"])}
+
+
+# -- fields by the version they came with ----------------------------------------------------------------
+
+
+def _from_2_3(show: Details, row: Row, shown: dict[str, Any]) -> None:
+    if show.admin:
+        prefix = "OS-EXT-SRV-ATTR:"
+        shown[prefix + "reservation_id"] = row.reservation_id
+        shown[prefix + "launch_index"] = row.launch_index
+        shown[prefix + "hostname"] = row.hostname
+        shown[prefix + "kernel_id"] = ""
+        shown[prefix + "ramdisk_id"] = ""
+        shown[prefix + "root_device_name"] = "/dev/vda"
+        shown[prefix + "user_data"] = row.user_data
+
+
+def _from_2_9(show: Details, row: Row, shown: dict[str, Any]) -> None:
+    shown["locked"] = bool(row.locked)
+
+
+def _from_2_16(show: Details, row: Row, shown: dict[str, Any]) -> None:
+    if show.admin:
+        shown["host_status"] = "UP" if row.host else ""
+
+
+def _from_2_19(show: Details, row: Row, shown: dict[str, Any]) -> None:
+    shown["description"] = row.description
+
+
+def _from_2_26(show: Details, row: Row, shown: dict[str, Any]) -> None:
+    shown["tags"] = orjson.loads(row.tags)
+
+
+def _from_2_63(show: Details, row: Row, shown: dict[str, Any]) -> None:
+    shown["trusted_image_certificates"] = None
+
+
+def _from_2_71(show: Details, row: Row, shown: dict[str, Any]) -> None:
+    shown["server_groups"] = []
+
+
+def _from_2_73(show: Details, row: Row, shown: dict[str, Any]) -> None:
+    shown["locked_reason"] = row.locked_reason
+
+
+def _from_2_90(show: Details, row: Row, shown: dict[str, Any]) -> None:
+    shown["OS-EXT-SRV-ATTR:hostname"] = row.hostname
+
+
+def _from_2_96(show: Details, row: Row, shown: dict[str, Any]) -> None:
+    shown["pinned_availability_zone"] = row.zone_wanted
+
+
+EXTRA: list[tuple[Version, Callable[[Details, Row, dict[str, Any]], None]]] = [
+    (V2_3, _from_2_3),
+    (V2_9, _from_2_9),
+    (V2_16, _from_2_16),
+    (V2_19, _from_2_19),
+    (V2_26, _from_2_26),
+    (V2_63, _from_2_63),
+    (V2_71, _from_2_71),
+    (V2_73, _from_2_73),
+    (V2_90, _from_2_90),
+    (V2_96, _from_2_96),
+]

@@ -1,0 +1,51 @@
+"""Values as they are written on the wire: times and links."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+from iaas.common import errors
+
+_FRACTION = re.compile(r"(\.\d{1,6})\d*")
+
+
+def timestamp(seconds: float | None) -> str | None:
+    """Return ``2026-11-21T10:00:00Z``."""
+    if seconds is None:
+        return None
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def micros(seconds: float | None) -> str | None:
+    """Return ``2026-11-21T10:00:00.000000``, as several compute and volume fields are written."""
+    if seconds is None:
+        return None
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+def parse_time(text: str, name: str = "time") -> float:
+    """Return the seconds an ISO 8601 text means; without a zone it is UTC.
+
+    :raises Invalid: it cannot be read.
+    """
+    try:
+        # a "+" in a query string that was not escaped arrives as a space
+        value = datetime.datetime.fromisoformat(_FRACTION.sub(r"\1", text.strip().replace(" ", "T", 1)))
+    except ValueError:
+        raise errors.Invalid(reason=f"Invalid input for query parameters {name}. Value: {text[:64]}.") from None
+    return (value if value.tzinfo else value.replace(tzinfo=datetime.UTC)).timestamp()
+
+
+def links(base: str, version: str, collection: str, item_id: str) -> list[dict[str, str]]:
+    """Return the ``self`` and ``bookmark`` links of an item."""
+    item = f"{collection}/{quote(item_id)}"
+    return [{"rel": "self", "href": f"{base}/{version}/{item}"}, {"rel": "bookmark", "href": f"{base}/{item}"}]
+
+
+def next_link(url: str, query: Mapping[str, list[str]], marker: str) -> dict[str, str]:
+    """Return the link to the page after ``marker``, with the other parameters as they were."""
+    kept = [(name, value) for name, values in query.items() if name != "marker" for value in values]
+    return {"rel": "next", "href": f"{url}?{urlencode([*kept, ('marker', marker)])}"}
