@@ -209,3 +209,6 @@ class ComputeDriver(abc.ABC):
 
         :raises GuestNotFound: the guest is unknown or not running.
         """
+
+    def tidy(self) -> None:  # noqa: B027  most drivers have nothing to do
+        """Do the host's small housekeeping, such as cutting long console logs; called every minute or so."""

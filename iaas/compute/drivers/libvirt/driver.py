@@ -27,7 +27,7 @@ class LibvirtDriver(driver.ComputeDriver):
     def __init__(self, settings: LibvirtSettings) -> None:
         if not ipaddress.ip_address(settings.vnc_listen).is_loopback:
             raise errors.Invalid(
-                reason="Screens have no password: libvirt.vnc_listen must be a loopback address."
+                reason="Screens have no password: compute.vnc_listen must be a loopback address."
             )
         self.settings = settings
         self.cache = ImageCache(settings.cache_dir, settings.cache_max_gb * units.GIB, settings.instances_dir)

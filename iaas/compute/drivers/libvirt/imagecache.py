@@ -24,6 +24,7 @@ LOG = logging.getLogger(__name__)
 FORMATS = ("raw", "qcow2")
 LIMITS = shell.Limits(address_space=1 << 30, cpu_seconds=30)  # a hostile image must not eat the host
 SPARE_BYTES = 256 * units.MIB  # a file system is never filled to its end
+ROOM = "room"  # the lock of the cap
 ZEROES = bytes(64 * units.KIB)
 
 
@@ -58,8 +59,11 @@ class ImageCache:
         path = self._folder / f"{key}.{image.disk_format}"
         with self._lock(key):
             if not path.exists():
-                self._make_room(image.size)
-                self._download(image, path)
+                part = path.with_suffix(".part")
+                with self._lock(ROOM):  # two downloads must not both take the last of it
+                    self._make_room(image.size)
+                    _reserve(part, image.size)
+                self._download(image, part, path)
             os.utime(path)
             _link(mark, path)
         return path
@@ -72,8 +76,7 @@ class ImageCache:
 
     # -- download ----------------------------------------------------------------------------------------
 
-    def _download(self, image: Image, path: Path) -> None:
-        part = path.with_suffix(".part")
+    def _download(self, image: Image, part: Path, path: Path) -> None:
         try:
             _receive(image, part)
             _verify(image, part)
@@ -93,7 +96,7 @@ class ImageCache:
         """Evict the images used longest ago until ``size`` bytes fit under the cap and on the disk."""
         used = {base.name for base in _marked(self._instances)}
         files = sorted(self._images(), key=lambda path: path.stat().st_mtime)
-        total = sum(_allocated(path) for path in files)
+        total = sum(map(_allocated, files)) + sum(map(_length, self._folder.glob("*.part")))
         for path in files:
             if total + size <= self._max_bytes and self._free() >= size + SPARE_BYTES:
                 return
@@ -161,6 +164,12 @@ class ImageCache:
             return False
 
 
+def _reserve(part: Path, size: int) -> None:
+    """Make the file of a download, as long as it will be and without a block: others count its length."""
+    with part.open("wb") as file:
+        file.truncate(size)
+
+
 def _key(image: Image) -> str:
     """A file name nobody chooses, another for other bytes."""
     words = "\n".join([image.id, image.disk_format, image.hash_algo or "", image.hash_value or ""])
@@ -185,11 +194,18 @@ def _allocated(path: Path) -> int:
         return 0
 
 
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _receive(image: Image, part: Path) -> None:
     """Write the image's bytes, checking size and hash on the way; runs of zeroes become holes."""
     digest = _digest(image)
     written = 0
-    with part.open("wb") as file:
+    with part.open("r+b") as file:
         for chunk in _chunks(image):
             written += len(chunk)
             if written > image.size:

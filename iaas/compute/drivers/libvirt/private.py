@@ -127,6 +127,10 @@ class PrivateLibvirtd:
 
         :raises HypervisorError: it did not come up; the sentence says what to do.
         """
+        pid = self.pid
+        if pid is not None and not self._in_our_network(pid):
+            LOG.warning("libvirtd %s runs in a network namespace that is gone and is started again", pid)
+            self.stop()
         if self.pid is None:
             self._launch()
         self._wait()
@@ -145,6 +149,14 @@ class PrivateLibvirtd:
         if self._child:
             self._child.poll()
 
+    def _in_our_network(self, pid: int) -> bool:
+        """Whether a daemon left by an earlier run is in the namespace that has the name today."""
+        wanted = Path("/run/netns", self._netns) if self._netns else Path("/proc/self/ns/net")
+        try:
+            return os.path.samestat(wanted.stat(), Path(f"/proc/{pid}/ns/net").stat())
+        except FileNotFoundError:
+            return False
+
     def _ended(self, seconds: float) -> bool:
         deadline = runtime.monotonic() + seconds
         while self.pid is not None and runtime.monotonic() < deadline:
@@ -154,7 +166,7 @@ class PrivateLibvirtd:
     def _launch(self) -> None:
         if os.geteuid() != 0:
             raise HypervisorError(
-                reason="A private libvirtd needs root: run as root, or leave libvirt.private_dir out."
+                reason="A private libvirtd needs root: run as root, or leave compute.libvirt_private_dir out."
             )
         ensure_user(self._user)
         self._write_config()

@@ -62,13 +62,13 @@ def _decide(kvm_seconds: float) -> str:
             return "kvm"
         LOG.warning(
             "KVM is offered by this host, but a test guest under it was silent for %g s: guests run in software "
-            "emulation (set libvirt.virt_type to kvm to insist)",
+            "emulation (set compute.virt_type to kvm to insist)",
             kvm_seconds,
         )
     if speaks("qemu", QEMU_SECONDS):
         return "qemu"
     raise HypervisorError(
-        reason=f"A test guest under {EMULATOR} said nothing: run it by hand, or choose libvirt.virt_type yourself."
+        reason=f"A test guest under {EMULATOR} said nothing: run it by hand, or choose compute.virt_type yourself."
     )
 
 

@@ -152,6 +152,18 @@ def test_images_in_use_stay_and_a_full_cache_is_a_sentence(cache, mark):
     assert all(path.exists() for path in held)
 
 
+def test_downloads_at_once_do_not_pass_the_cap_together(cache, mark, tmp_path):
+    image = random_image(2 * MIB)
+
+    def while_another_comes():
+        with pytest.raises(HypervisorError, match="cache is full"):
+            cache.hold(random_image(2 * MIB), mark())
+        yield from image.read()
+
+    cache.hold(dataclasses.replace(image, read=while_another_comes), mark())
+    assert files(tmp_path) == [".raw"]
+
+
 def test_an_image_larger_than_the_cache_is_not_downloaded(cache, mark):
     huge = dataclasses.replace(random_image(), size=1 << 50, read=lambda: pytest.fail("it was downloaded"))
     with pytest.raises(HypervisorError):
