@@ -1,0 +1,37 @@
+"""Compute v2.1 as one WSGI application: https://docs.openstack.org/api-ref/compute/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iaas.api.compute import flavor_access, flavor_extra_specs, flavors, versions
+from iaas.api.compute.microversions import HIGHEST, LOWEST
+from iaas.common.rest.dispatch import Api
+from iaas.common.rest.microversions import Negotiation
+from iaas.common.rest.operations import Resource
+
+NEGOTIATION = Negotiation("compute", LOWEST, HIGHEST, "X-OpenStack-Nova-API-Version")
+
+
+def resources() -> list[Resource]:
+    """Return every noun's operations: what is routed, documented and counted."""
+    nouns = (
+        versions,
+        flavors,
+        flavor_access,
+        flavor_extra_specs,
+    )
+    return [noun.resource for noun in nouns]
+
+
+def app_factory(_global_conf: Any, **_local_conf: Any) -> Api:
+    """The application, for paste.deploy."""
+    return Api(
+        "compute",
+        resources(),
+        base=lambda settings: f"http://{settings.api.public_host}:{settings.api.compute_port}",
+        prefix="/v2.1",
+        negotiation=NEGOTIATION,
+        project_in_path=True,
+        roots=versions.roots,
+    )
