@@ -1,0 +1,1 @@
+"""The steps the volume worker serves, one module per procedure."""

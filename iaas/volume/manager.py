@@ -1,0 +1,71 @@
+"""The volume worker: serves the topics ``volume`` and ``volume.<host>``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from iaas.common import errors, runtime
+from iaas.common.periodic import Periodic
+from iaas.jobs.service import Manager
+from iaas.volume import periodic
+from iaas.volume.driver import VolumeDriver
+from iaas.volume.jobs import create, delete
+from iaas.volume.jobs.table import handlers
+
+STEPS = (create, delete)  # imported so that their steps are in the table
+GROUP = "iaas.volume.drivers"
+
+
+class VolumeManager(Manager):
+    """Makes and removes the volumes of one back-end.
+
+    :ivar driver: the back-end
+    :ivar clients: the process's connections
+    """
+
+    handlers = handlers.table
+
+    def __init__(self, clients: Any, driver: VolumeDriver, host: str) -> None:
+        self.clients = clients
+        self.driver = driver
+        self.host = host
+
+    def start_host(self) -> None:
+        runtime.native(self.driver.start_host)
+
+    def stop_host(self) -> None:
+        runtime.native(self.driver.stop_host)
+
+    def periodics(self) -> list[Periodic]:
+        return [Periodic("look for orphans", 60.0, lambda: periodic.sweep_orphans(self), at_start=False)]
+
+
+def _fake(settings: Any) -> Any:
+    from iaas.volume.drivers.fake import World
+
+    return World(path=Path(settings.volume.state_dir) / "fake-volumes.json")
+
+
+def _file(settings: Any) -> Any:
+    return Path(settings.volume.state_dir)
+
+
+SETTINGS: dict[str, Callable[[Any], Any]] = {"fake": _fake, "file": _file}
+
+
+def driver_from(settings: Any) -> VolumeDriver:
+    """Return the configured back-end; a plugin's class gets all settings.
+
+    :raises Invalid: no driver of that name is installed, or its library is missing.
+    """
+    name = settings.volume.driver
+    for entry in metadata.entry_points(group=GROUP, name=name):
+        try:
+            made = entry.load()
+        except ImportError as error:
+            raise errors.Invalid(reason=f"The volume driver {name} cannot be loaded: {error}") from error
+        return made(SETTINGS.get(name, lambda all_: all_)(settings))
+    raise errors.Invalid(reason=f"There is no volume driver {name!r}.")
