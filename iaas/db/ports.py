@@ -1,43 +1,229 @@
-"""Queries on ports and their addresses that jobs and core verbs share."""
+"""Queries on ports and their addresses that jobs and core verbs share.
+
+A port belongs to a server if its ``device_id`` is the server's id *and* its owner is ``compute:…``: the first may be
+set by users to any text, the second by the cloud only (OSSA-2014-008, 2015-018).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
+from iaas.common import errors, runtime
+from iaas.common.context import RequestContext
+from iaas.db import codec, engines, paging, quotas
+from iaas.db.models.instances import instances
 from iaas.db.models.networks import fixed_ips, networks, port_groups, ports, subnets
 from iaas.db.tx import Tx
 
+COMPUTE_OWNER = "compute:"
+ACTIVE, DOWN = "ACTIVE", "DOWN"
+MAX_TRIES = 8
+
+
+class PortNotFound(errors.IaasError):
+    kind = errors.Kind.NOT_FOUND
+    template = "Port {id} could not be found."
+
+
+def visible_to(ctx: RequestContext) -> sa.ColumnElement[bool]:
+    """The ports a request may see: its own project's and those on its networks; an admin sees all."""
+    if ctx.is_admin:
+        return sa.true()
+    own = sa.select(networks.c.id).where(networks.c.project_id == ctx.project_id)
+    return sa.or_(ports.c.project_id == ctx.project_id, ports.c.network_id.in_(own))
+
+
+def _belongs_to(instance_id: str) -> sa.ColumnElement[bool]:
+    return sa.and_(ports.c.device_id == instance_id, ports.c.device_owner.like(f"{COMPUTE_OWNER}%"))
+
+
+# -- ports ---------------------------------------------------------------------------------------------------
+
+
+def get(tx: Tx, port_id: str) -> sa.Row[Any]:
+    """Return one port the request may see.
+
+    :raises PortNotFound: no such row, or it is hidden from this project.
+    """
+    row = tx.one(sa.select(ports).where(ports.c.id == port_id, visible_to(tx.ctx)))
+    if row is None:
+        raise PortNotFound(id=port_id)
+    return row
+
+
+def page(
+    tx: Tx, filters: Sequence[Any], sort: Sequence[tuple[str, str]], limit: int, marker: str | None
+) -> Sequence[sa.Row[Any]]:
+    """Return one page of the visible ports.
+
+    :raises Invalid: the marker is not a visible port.
+    """
+    query = sa.select(ports).where(visible_to(tx.ctx), *filters)
+    return paging.page(tx, query, ports, sort, limit, marker)
+
+
+def with_address(equal: Mapping[str, Sequence[str]]) -> sa.ColumnElement[bool]:
+    """A filter: the port has an address whose ``address`` or ``subnet_id`` is among these."""
+    where = [fixed_ips.c[name].in_(list(values)) for name, values in equal.items()]
+    return ports.c.id.in_(sa.select(fixed_ips.c.port_id).where(*where))
+
+
+def in_group(group_ids: Sequence[str]) -> sa.ColumnElement[bool]:
+    """A filter: the port is in one of these security groups."""
+    return ports.c.id.in_(sa.select(port_groups.c.port_id).where(port_groups.c.group_id.in_(list(group_ids))))
+
+
+def by_ids(tx: Tx, port_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
+    """Return those of these ports that are the request's own project's, by id."""
+    where: list[sa.ColumnElement[bool]] = [ports.c.id.in_(list(port_ids))]
+    if not tx.ctx.is_admin:
+        where.append(ports.c.project_id == tx.ctx.project_id)
+    return {row.id: row for row in tx.all(sa.select(ports).where(*where))}
+
 
 def of_instance(tx: Tx, instance_id: str) -> Sequence[sa.Row[Any]]:
-    """Return the ports of an instance with their network's MTU, in the order of its interfaces."""
+    """Return the ports of an instance with their network's MTU and name, in the order of its interfaces."""
     query = (
-        sa.select(ports, networks.c.mtu.label("mtu"))
+        sa.select(ports, networks.c.mtu.label("mtu"), networks.c.name.label("network_name"))
         .join(networks, networks.c.id == ports.c.network_id)
-        .where(ports.c.device_id == instance_id)
+        .where(_belongs_to(instance_id))
         .order_by(ports.c.device_index, ports.c.created_at)
     )
     return tx.all(query)
 
 
+def on_host(tx: Tx, host: str) -> Sequence[sa.Row[Any]]:
+    """Return the ports bound to a host."""
+    return tx.all(sa.select(ports).where(ports.c.host == host).order_by(ports.c.id))
+
+
+def add_many(tx: Tx, rows: Sequence[dict[str, Any]], new_mac: Callable[[], str] | None) -> bool:
+    """Insert ports in one statement.
+
+    :param new_mac: makes another MAC for a row whose own is taken on its network; None keeps the MACs as they are
+    :return: False if a MAC is taken and may not be changed.
+    :raises Conflict: a network was deleted at the same time.
+    """
+    left = list(rows)
+    for _ in range(MAX_TRIES):
+        statement = engines.insert_ignoring(tx.connection.dialect.name, ports).values(left)
+        try:
+            if tx.count(statement) == len(left):
+                return True
+        except exc.IntegrityError as error:
+            raise errors.Conflict(reason="The network was deleted while a port was made on it.") from error
+        there = {row.id for row in tx.all(sa.select(ports.c.id).where(ports.c.id.in_([r["id"] for r in left])))}
+        left = [row for row in left if row["id"] not in there]
+        if new_mac is None:
+            return False
+        for row in left:
+            row["mac"] = new_mac()
+    raise errors.Conflict(reason="The network was deleted, or has no MAC address left.")
+
+
+def update(tx: Tx, port_id: str, **values: Any) -> bool:
+    """Change a port; False if it is gone.
+
+    :raises DuplicateKey: its network has a port with the new MAC.
+    """
+    statement = sa.update(ports).where(ports.c.id == port_id)
+    return tx.count(statement.values(revision=ports.c.revision + 1, **values)) == 1
+
+
+def take(tx: Tx, port_id: str, **values: Any) -> bool:
+    """Give a free port to a device; False if another has it."""
+    statement = sa.update(ports).where(ports.c.id == port_id, ports.c.device_id == "")
+    return tx.count(statement.values(revision=ports.c.revision + 1, **values)) == 1
+
+
+def remove(tx: Tx, port_id: str) -> bool:
+    """Delete a port that no server uses, with its addresses; False if there is none such."""
+    tx.execute(sa.delete(fixed_ips).where(fixed_ips.c.port_id == port_id))
+    tx.execute(sa.delete(port_groups).where(port_groups.c.port_id == port_id))
+    used = ports.c.device_owner.like(f"{COMPUTE_OWNER}%") & (ports.c.device_id != "")
+    return tx.count(sa.delete(ports).where(ports.c.id == port_id, ~used)) == 1
+
+
+# -- a server's ports ----------------------------------------------------------------------------------------
+
+
 def bind(tx: Tx, instance_id: str, host: str | None) -> int:
     """Bind an instance's ports to a host (None unbinds); return how many there are."""
-    values = {"host": host, "status": "DOWN", "revision": ports.c.revision + 1}
-    return tx.count(sa.update(ports).where(ports.c.device_id == instance_id).values(**values))
+    values = {"host": host, "status": DOWN, "error": None, "revision": ports.c.revision + 1}
+    return tx.count(sa.update(ports).where(_belongs_to(instance_id)).values(**values))
+
+
+def unbind(tx: Tx, instance_id: str, host: str) -> int:
+    """Unbind those of an instance's ports that are bound to ``host``; return how many there were."""
+    values = {"host": None, "status": DOWN, "error": None, "revision": ports.c.revision + 1}
+    return tx.count(sa.update(ports).where(_belongs_to(instance_id), ports.c.host == host).values(**values))
 
 
 def release(tx: Tx, instance_id: str) -> None:
-    """Let go of an instance's ports: those made for it go, with their addresses; the others are free again."""
-    mine = ports.c.device_id == instance_id
-    doomed = [row.id for row in tx.all(sa.select(ports.c.id).where(mine, ports.c.made_for_instance.is_(True)))]
-    if doomed:
+    """Let go of an instance's ports: those made for it go, with their addresses and quota; the others are free."""
+    mine = _belongs_to(instance_id)
+    made = sa.select(ports.c.id, ports.c.project_id).where(mine, ports.c.made_for_instance.is_(True))
+    by_project: dict[str, list[str]] = {}
+    for row in tx.all(made):
+        by_project.setdefault(row.project_id, []).append(row.id)
+    for project_id, doomed in by_project.items():
         tx.execute(sa.delete(fixed_ips).where(fixed_ips.c.port_id.in_(doomed)))
         tx.execute(sa.delete(port_groups).where(port_groups.c.port_id.in_(doomed)))
-        tx.execute(sa.delete(ports).where(ports.c.id.in_(doomed)))
-    free = {"device_id": "", "device_owner": "", "host": None, "status": "DOWN", "dns_name": ""}
+        gone = tx.count(sa.delete(ports).where(ports.c.id.in_(doomed)))
+        if gone:
+            quotas.give_back(tx, project_id, {"ports": gone})
+    free = {"device_id": "", "device_owner": "", "host": None, "status": DOWN, "error": None, "dns_name": ""}
     tx.execute(sa.update(ports).where(mine).values(revision=ports.c.revision + 1, **free))
+
+
+def wired(tx: Tx, host: str, port_ids: Sequence[str]) -> int:
+    """Record that these ports, if they are still bound to ``host``, carry frames; return how many were not so."""
+    where = [ports.c.host == host, ports.c.id.in_(list(port_ids))]
+    changed = sa.or_(ports.c.status != ACTIVE, ports.c.error.isnot(None))
+    values = {"status": ACTIVE, "error": None, "revision": ports.c.revision + 1}
+    return tx.count(sa.update(ports).where(*where, changed).values(**values))
+
+
+def closed(tx: Tx, host: str, port_id: str, reason: str) -> int:
+    """Record that a port bound to ``host`` stays closed, and why."""
+    where = (ports.c.host == host, ports.c.id == port_id)
+    changed = sa.or_(ports.c.status != DOWN, ports.c.error.is_(None), ports.c.error != reason[:255])
+    values = {"status": DOWN, "error": reason[:255], "revision": ports.c.revision + 1}
+    return tx.count(sa.update(ports).where(*where, changed).values(**values))
+
+
+def network_info(tx: Tx, instance_id: str) -> list[dict[str, Any]]:
+    """Return what an instance's row keeps about its interfaces, from the rows of its ports."""
+    rows = of_instance(tx, instance_id)
+    found: dict[str, list[dict[str, Any]]] = {row.id: [] for row in rows}
+    for item in addresses(tx, list(found)):
+        words = {"address": item.address, "version": item.ip_version, "subnet_id": item.subnet_id}
+        found[item.port_id].append(words)
+    return [
+        {
+            "port_id": row.id,
+            "network_id": row.network_id,
+            "network_name": row.network_name,
+            "mac": row.mac,
+            "mtu": row.mtu,
+            "addresses": found[row.id],
+        }
+        for row in rows
+    ]
+
+
+def refresh_instance(tx: Tx, instance_id: str) -> None:
+    """Rewrite an instance's copy of its addresses after a port of it changed."""
+    info = codec.dump(network_info(tx, instance_id))
+    values = {"network_info": info, "updated_at": runtime.time()}
+    tx.execute(sa.update(instances).where(instances.c.id == instance_id).values(**values))
+
+
+# -- addresses -----------------------------------------------------------------------------------------------
 
 
 def addresses(tx: Tx, port_ids: Sequence[str]) -> Sequence[sa.Row[Any]]:
@@ -46,5 +232,38 @@ def addresses(tx: Tx, port_ids: Sequence[str]) -> Sequence[sa.Row[Any]]:
         sa.select(fixed_ips.c.port_id, fixed_ips.c.subnet_id, fixed_ips.c.address, subnets.c.ip_version)
         .join(subnets, subnets.c.id == fixed_ips.c.subnet_id)
         .where(fixed_ips.c.port_id.in_(list(port_ids)))
+        .order_by(subnets.c.ip_version, fixed_ips.c.address)
     )
     return tx.all(query)
+
+
+def addresses_on_host(tx: Tx, host: str) -> Sequence[sa.Row[Any]]:
+    """Return (port_id, subnet_id, address) of the ports bound to a host."""
+    query = sa.select(fixed_ips).join(ports, ports.c.id == fixed_ips.c.port_id).where(ports.c.host == host)
+    return tx.all(query.order_by(fixed_ips.c.address))
+
+
+def groups_on_host(tx: Tx, host: str) -> Sequence[sa.Row[Any]]:
+    """Return (port_id, group_id) of the ports bound to a host."""
+    query = sa.select(port_groups).join(ports, ports.c.id == port_groups.c.port_id).where(ports.c.host == host)
+    return tx.all(query.order_by(port_groups.c.group_id))
+
+
+def take_addresses(tx: Tx, rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Insert rows of subnet_id, address and port_id; return those whose address another port has."""
+    if not rows:
+        return []
+    statement = engines.insert_ignoring(tx.connection.dialect.name, fixed_ips).values([dict(row) for row in rows])
+    if tx.count(statement) == len(rows):
+        return []
+    where = fixed_ips.c.port_id.in_([row["port_id"] for row in rows])
+    there = {(row.subnet_id, row.address, row.port_id) for row in tx.all(sa.select(fixed_ips).where(where))}
+    return [row for row in rows if (row["subnet_id"], row["address"], row["port_id"]) not in there]
+
+
+def drop_addresses(tx: Tx, port_id: str, addresses_: Sequence[str] | None = None) -> None:
+    """Give back addresses of a port: all, or these."""
+    where = [fixed_ips.c.port_id == port_id]
+    if addresses_ is not None:
+        where.append(fixed_ips.c.address.in_(list(addresses_)))
+    tx.execute(sa.delete(fixed_ips).where(*where))

@@ -84,3 +84,10 @@ def drop_limits(tx: Tx, project_id: str, defaults: Any) -> None:
         where = (usages.c.project_id == project_id, usages.c.resource == row.resource)
         limit = getattr(defaults, row.resource)
         tx.execute(sa.update(usages).where(*where).values(hard_limit=limit, limit_is_own=False))
+
+
+def charge(tx: Tx, project_id: str, amounts: Mapping[str, int], defaults: Any) -> None:
+    """Add ``amounts`` to what the project uses whatever its limit: for what the cloud makes unasked."""
+    for name in amounts:
+        tx.insert_new(usages, project_id=project_id, resource=name, used=0, hard_limit=getattr(defaults, name))
+    give_back(tx, project_id, {name: -amount for name, amount in amounts.items()})
