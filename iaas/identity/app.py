@@ -18,12 +18,27 @@ from iaas.common.rest import faults as rest_faults
 from iaas.common.rest import pipeline
 from iaas.common.rest.dispatch import Api
 from iaas.common.rest.middleware import Bound, WsgiApp
+from iaas.common.rest.operations import PUBLIC, Resource
 from iaas.identity import clients as _clients
 from iaas.identity import faults, issue
 from iaas.identity.clients import IdentityClients
 from iaas.identity.tokens import BadToken
 
-NOUNS = ("tokens",)
+#: the modules of ``iaas.identity.api`` whose operations are served
+NOUNS = (
+    "tokens",
+    "scopes",
+    "users",
+    "groups",
+    "projects",
+    "domains",
+    "roles",
+    "grants",
+    "role_assignments",
+    "catalog",
+    "credentials",
+    "ec2",
+)
 
 
 def base_url(settings: Settings) -> str:
@@ -37,22 +52,25 @@ def make_clients(settings: Settings) -> IdentityClients:
 
 
 def make(settings: Settings, clients: IdentityClients | None = None) -> Bound:
-    """Return the service with its filters, ready to be served."""
-    return pipeline.load("identity", clients or make_clients(settings), settings.api.paste_file)
+    """Return the service with its filters, ready to be served.
+
+    :raises UnknownRule: an operation is declared with a policy rule that is not.
+    """
+    clients = clients or make_clients(settings)
+    declared = [operation.policy for resource in resources() for operation in resource]
+    clients.policy.require_rules(policy for policy in declared if policy != PUBLIC)
+    return pipeline.load("identity", clients, settings.api.paste_file)
+
+
+def resources() -> list[Resource]:
+    """Return every operation that is served under ``/v3``, by noun."""
+    return [importlib.import_module(f"iaas.identity.api.{noun}").resource for noun in NOUNS]
 
 
 def api() -> Api:
     """Return the application behind the filters."""
-    modules = [importlib.import_module(f"iaas.identity.api.{noun}") for noun in NOUNS]
     roots = importlib.import_module("iaas.identity.api.discovery").roots
-    return Api(
-        "identity",
-        [module.resource for module in modules],
-        base=base_url,
-        prefix="/v3",
-        fault=faults.keystone,
-        roots=roots,
-    )
+    return Api("identity", resources(), base=base_url, prefix="/v3", fault=faults.keystone, roots=roots)
 
 
 def app_factory(_global_conf: Any) -> Api:

@@ -114,6 +114,14 @@ def stamp(microseconds: int) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def seconds(text: str) -> float:
+    """Return seconds since the epoch of a time as Identity writes it.
+
+    :raises ValueError: it is no time.
+    """
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
 def context(valid: Valid, base: RequestContext) -> RequestContext:
     """Return the caller a token speaks for."""
     access = valid.access
