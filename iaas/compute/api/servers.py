@@ -110,12 +110,13 @@ def _accept(tx: Tx, clients: Any, new: NewServers, image: Any, count: int) -> Ma
     project_id = str(tx.ctx.project_id)
     quota_rows.take(tx, project_id, amounts, clients.settings.quota)
     plan = networking.plan(tx, clients, new.networks, new.security_groups)
+    group_names = [group.name for group in plan.groups] if plan.interfaces else []
     reservation_id = "r-" + runtime.uuid()[:8]
     rows = [_row(tx, new, flavor, image, key, reservation_id, index, count) for index in range(count)]
+    nics = networking.allocate_many(tx, clients, plan, {row["id"]: row["hostname"] for row in rows}, project_id)
     for row in rows:
-        nics = networking.allocate(tx, clients, plan, row["id"], row["hostname"], project_id)
-        row["network_info"] = codec.dump(nics) if nics else None
-        row["security_groups"] = codec.dump(plan.group_names if nics else [])
+        row["network_info"] = codec.dump(nics[row["id"]]) if nics[row["id"]] else None
+        row["security_groups"] = codec.dump(group_names)
     instances.add_many(tx, rows)
     args = {"host": new.host} if new.host else {}
     for row in rows:

@@ -33,6 +33,11 @@ def count_of(tx: Tx, user_id: str) -> int:
     return tx.scalar(sa.select(sa.func.count()).where(credentials.c.user_id == user_id)) or 0
 
 
+def of_user(tx: Tx, user_id: str, kind: str) -> Sequence[Any]:
+    """Return the user's credentials of one type."""
+    return tx.all(sa.select(credentials).where(credentials.c.user_id == user_id, credentials.c.type == kind))
+
+
 def add(tx: Tx, **values: Any) -> None:
     """:raises DuplicateKey: one of that id exists."""
     tx.insert(credentials, **values)

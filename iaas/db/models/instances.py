@@ -58,7 +58,7 @@ flavors = base.table(
     "flavors",
     base.ident("id", primary_key=True),  # the API's flavor id: an operator may choose "1" or "m1.small"
     base.text("name", nullable=False, unique=True),
-    base.text("description", 65_535 // 4),
+    sa.Column("description", sa.Text()),
     base.count("vcpus"),
     base.count("memory_mb"),
     base.count("disk_gb"),

@@ -1,0 +1,126 @@
+"""What every daemon does: read its options, start its parts in order, and stop them in reverse on SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from iaas import __version__
+from iaas.cmd import systemd
+from iaas.common import conf, errors, log, runtime
+
+LOG = logging.getLogger(__name__)
+DEFAULT_FILE = Path("/etc/iaas/iaas.conf")
+
+
+class Part(Protocol):
+    """Something a process runs: an API, a worker."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class HttpPart:
+    """One API on one port."""
+
+    def __init__(self, name: str, app: Callable[..., Any], host: str, port: int, max_clients: int) -> None:
+        self.name = name
+        self._app = app
+        self._address = (host, port)
+        self._max_clients = max_clients
+        self._server: runtime.Server | None = None
+
+    def start(self) -> None:
+        """:raises Unavailable: the port is taken."""
+        try:
+            sock = runtime.listen(*self._address)
+        except OSError as error:
+            where = "{}:{}".format(*self._address)
+            raise errors.Unavailable(reason=f"The {self.name} API cannot listen on {where}: {error}") from error
+        self._server = runtime.serve(sock, self._app, max_clients=self._max_clients)
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+
+
+class Closing:
+    """A part that only has an end: connections to close."""
+
+    def __init__(self, close: Callable[[], None]) -> None:
+        self.stop = close
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+
+def options(name: str, summary: str) -> argparse.ArgumentParser:
+    """Return the parser of the options every daemon has."""
+    parser = argparse.ArgumentParser(prog=name, description=summary)
+    parser.add_argument("--version", action="version", version=f"{name} {__version__}")
+    parser.add_argument(
+        "--config-file",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help=f"read options from FILE; may be repeated, later files win (default: {DEFAULT_FILE} if it exists)",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="GROUP.OPTION=VALUE", help="change one option; may be repeated"
+    )
+    return parser
+
+
+def settings_of(args: argparse.Namespace) -> conf.Settings:
+    """Read the configuration the arguments name.
+
+    :raises ConfigError: it cannot be used; the sentence names the file, the option and the nearest known one.
+    """
+    files = args.config_file or ([DEFAULT_FILE] if DEFAULT_FILE.exists() else [])
+    return conf.load(files, args.set)
+
+
+def main(name: str, summary: str, parts: Callable[[conf.Settings], Sequence[Part]]) -> None:
+    """Run a daemon until it is told to stop."""
+    os.umask(0o077)
+    args = options(name, summary).parse_args()
+    try:
+        settings = settings_of(args)
+        log.setup(settings.log.level, settings.log.format, settings.log.file)
+        run(parts(settings))
+    except errors.IaasError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def run(parts: Sequence[Part], ready: Callable[[], None] | None = None) -> None:
+    """Start ``parts``, say so, wait for SIGTERM or SIGINT, and stop them, last first."""
+    stopped = runtime.event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        runtime.on_signal(number, stopped.set)
+    started: list[Part] = []
+    try:
+        for part in parts:
+            part.start()
+            started.append(part)
+        gc.collect()
+        gc.freeze()  # what start-up made stays: later collections need not look at it again
+        systemd.notify("READY=1")
+        systemd.watch(stopped, [])
+        if ready is not None:
+            ready()
+        stopped.wait()
+    finally:
+        systemd.notify("STOPPING=1")
+        for part in reversed(started):
+            try:
+                part.stop()
+            except Exception:
+                LOG.exception("stopping %s failed", part)

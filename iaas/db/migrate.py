@@ -1,0 +1,98 @@
+"""Migrations: bring a database to the tables of this release, one numbered step after the other.
+
+Alembic costs some memory and is imported only here, by `iaas-manage db` and by first starts, never by a daemon
+that finds its database current.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from iaas.common import errors
+from iaas.db import engines
+
+FOLDER = Path(__file__).with_name("migrations")
+#: database → the module whose import fills its metadata, and the metadata's name in ``models.base``
+DATABASES = {
+    "controller": ("iaas.db.models.controller", "CONTROLLER"),
+    "identity": ("iaas.db.models.identity", "IDENTITY"),
+    "image": ("iaas.db.models.images", "IMAGE"),
+}
+
+
+class NotCurrent(errors.IaasError):
+    kind = errors.Kind.CONFLICT
+    template = "The {name} database is at version {found}, this release needs {wanted}; run: iaas-manage db sync"
+
+
+def metadata(name: str) -> sa.MetaData:
+    """Return the tables of one of the three databases."""
+    module, attribute = DATABASES[name]
+    importlib.import_module(module)
+    return getattr(importlib.import_module("iaas.db.models.base"), attribute)
+
+
+def head(name: str) -> str:
+    """Return the newest version there is: the names of the files are numbered and linear."""
+    files = sorted(path.stem for path in (FOLDER / name / "versions").glob("[0-9]*.py"))
+    return files[-1].partition("_")[0]
+
+
+def version(engine: Engine) -> str | None:
+    """Return the version a database is at, None for an empty one."""
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def check(name: str, engine: Engine) -> None:
+    """:raises NotCurrent: the database is older or newer than this release."""
+    found, wanted = version(engine), head(name)
+    if found != wanted:
+        raise NotCurrent(name=name, found=found or "none (it is empty)", wanted=wanted)
+
+
+def sync(name: str, url: str, *, to: str = "head") -> None:
+    """Bring a database to a version, the newest by default; one that is there already is fine."""
+    from alembic import command
+
+    engine = engines.make(url, engines.Options())
+    try:
+        with engine.connect() as connection:
+            config = _config(name, connection)
+            if to == "base" or (to != "head" and int(to) < int(version(engine) or 0)):
+                command.downgrade(config, to)
+            else:
+                command.upgrade(config, to)
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def write(name: str, url: str, number: str, message: str) -> Path:
+    """Write the migration from the database at ``url`` (at head) to the models, for a developer to read."""
+    from alembic import command
+
+    engine = engines.make(url, engines.Options())
+    with engine.connect() as connection:
+        script: Any = command.revision(_config(name, connection), message=message, rev_id=number, autogenerate=True)
+    engine.dispose()
+    return Path(script.path)
+
+
+def _config(name: str, connection: Any) -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("version_locations", str(FOLDER / name / "versions"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    config.attributes.update(connection=connection, metadata=metadata(name))
+    return config
