@@ -10,5 +10,7 @@ OPTIONS = [
     cfg.StrOpt("store_dir", default="/var/lib/iaas/images", help="Folder of the file store."),
     cfg.IntOpt("max_size_gb", default=1024, min=1, help="GiB of the largest image."),
     cfg.IntOpt("max_uploads", default=16, min=1, help="Uploads at the same time; more are answered 503."),
+    cfg.IntOpt("max_project_images", default=10_000, min=-1, help="Images one project may have; -1 is unlimited."),
+    cfg.IntOpt("max_project_gb", default=-1, min=-1, help="GiB of images one project may store; -1 is unlimited."),
     cfg.FloatOpt("cache_seconds", default=10.0, min=0, max=300, help="Seconds the controller trusts an image's facts."),
 ]

@@ -1,0 +1,55 @@
+"""The image service: Image v2 as a WSGI application.
+
+Source: https://docs.openstack.org/api-ref/image/v2/
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from iaas.common.conf import Settings
+from iaas.common.rest import pipeline
+from iaas.common.rest.dispatch import Api
+from iaas.common.rest.middleware import Bound
+from iaas.common.rest.operations import Resource
+from iaas.identity.client import IdentityClient
+from iaas.image import clients as _clients
+from iaas.image import faults
+from iaas.image.api import versions
+from iaas.image.clients import ImageClients
+
+NOUNS = ("images", "files", "tags", "members", "info", "definitions")
+
+
+def base_url(settings: Settings) -> str:
+    """Return where clients reach the service, without the version."""
+    return settings.image.url.rstrip("/").removesuffix("/v2")
+
+
+def resources() -> list[Resource]:
+    """Return the operations of every noun."""
+    return [importlib.import_module(f"iaas.image.api.{noun}").resource for noun in NOUNS]
+
+
+def api() -> Api:
+    """Return the application behind the filters."""
+    return Api("image", resources(), base=base_url, prefix="/v2", fault=faults.image, roots=versions.roots)
+
+
+def app_factory(_global_conf: Any, **_local: Any) -> Api:
+    """The ``image`` application for paste.deploy."""
+    return api()
+
+
+def make_clients(settings: Settings) -> ImageClients:
+    """Return the service's connections."""
+    return _clients.make(settings, IdentityClient(settings))
+
+
+def make(settings: Settings, clients: ImageClients | None = None) -> Bound:
+    """Return the service with its filters, ready to be served."""
+    made = clients or make_clients(settings)
+    bound = pipeline.load("image", made, settings.api.paste_file)
+    made.policy.require_rules(rule for resource in resources() for rule in (op.policy for op in resource))
+    return bound
