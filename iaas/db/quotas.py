@@ -12,6 +12,8 @@ from iaas.db.models.quotas import quota_usages as usages
 from iaas.db.tx import Tx
 
 UNLIMITED = -1
+#: the owner of the rows that hold changed defaults; no project's id has a colon
+DEFAULTS = ":defaults"
 
 
 def take(tx: Tx, project_id: str, amounts: Mapping[str, int], defaults: Any) -> None:
@@ -28,8 +30,9 @@ def take(tx: Tx, project_id: str, amounts: Mapping[str, int], defaults: Any) -> 
         if row.stamp != stamp:
             raise errors.QuotaExceeded(resource=resource, asked=amounts[resource], used=row.used, limit=row.hard_limit)
     missing = {name: amount for name, amount in amounts.items() if name not in rows}
+    limits = default_limits(tx, list(missing), defaults)
     for name in missing:
-        tx.insert_new(usages, project_id=project_id, resource=name, used=0, hard_limit=getattr(defaults, name))
+        tx.insert_new(usages, project_id=project_id, resource=name, used=0, hard_limit=limits[name])
     if _take(tx, project_id, missing, stamp) != len(missing):
         first = next(row for row in of_project(tx, project_id, list(missing)) if row.stamp != stamp)
         raise errors.QuotaExceeded(
@@ -70,24 +73,80 @@ def of_project(tx: Tx, project_id: str, resources: Sequence[str] | None = None) 
     return tx.all(query.where(usages.c.resource.in_(resources)) if resources is not None else query)
 
 
-def set_limit(tx: Tx, project_id: str, resource: str, limit: int) -> None:
-    """Give a project a limit of its own; what it uses is not touched."""
+def set_limit(tx: Tx, project_id: str, resource: str, limit: int, *, force: bool = True) -> bool:
+    """Give a project a limit of its own; what it uses is not touched.
+
+    :param force: also when it uses more than that already; otherwise False is returned then
+    """
     values = {"hard_limit": limit, "limit_is_own": True}
-    where = (usages.c.project_id == project_id, usages.c.resource == resource)
-    if tx.count(sa.update(usages).where(*where).values(**values)) == 0:
-        tx.insert(usages, project_id=project_id, resource=resource, used=0, **values)
+    where = [usages.c.project_id == project_id, usages.c.resource == resource]
+    if not force and limit != UNLIMITED:
+        where.append(usages.c.used <= limit)
+    change = sa.update(usages).where(*where).values(**values)
+    if tx.count(change) == 1:
+        return True
+    if tx.insert_new(usages, project_id=project_id, resource=resource, used=0, **values):
+        return True
+    return tx.count(change) == 1
 
 
 def drop_limits(tx: Tx, project_id: str, defaults: Any) -> None:
-    """Take a project's own limits away: the configured ones hold again."""
-    for row in of_project(tx, project_id):
+    """Take a project's own limits away: the defaults hold again."""
+    rows = [row for row in of_project(tx, project_id) if row.limit_is_own]
+    limits = default_limits(tx, [row.resource for row in rows if hasattr(defaults, row.resource)], defaults)
+    for row in rows:
         where = (usages.c.project_id == project_id, usages.c.resource == row.resource)
-        limit = getattr(defaults, row.resource)
-        tx.execute(sa.update(usages).where(*where).values(hard_limit=limit, limit_is_own=False))
+        if row.resource in limits:
+            tx.execute(sa.update(usages).where(*where).values(hard_limit=limits[row.resource], limit_is_own=False))
+        else:
+            tx.execute(sa.delete(usages).where(*where))  # a limit that was only kept to be shown
+
+
+def limit_of(tx: Tx, project_id: str | None, resource: str, defaults: Any) -> int:
+    """Return the limit in force for a project: its own, or the default."""
+    where = (usages.c.project_id == project_id, usages.c.resource == resource, usages.c.limit_is_own)
+    own = tx.scalar(sa.select(usages.c.hard_limit).where(*where))
+    return default_limits(tx, [resource], defaults)[resource] if own is None else own
+
+
+def take_of_user(tx: Tx, user_id: str, resource: str, limit: int, *, shown_as: str) -> None:
+    """Count one more of what a user has, up to ``limit``; :func:`give_back` counts it off.
+
+    :raises QuotaExceeded: names the resource ``shown_as``.
+    """
+    tx.insert_new(usages, project_id=user_id, resource=resource, used=0, hard_limit=UNLIMITED)
+    where = [usages.c.project_id == user_id, usages.c.resource == resource]
+    guard = [usages.c.used < limit] if limit != UNLIMITED else []
+    if tx.count(sa.update(usages).where(*where, *guard).values(used=usages.c.used + 1)) != 1:
+        used = tx.scalar(sa.select(usages.c.used).where(*where))
+        raise errors.QuotaExceeded(resource=shown_as, asked=1, used=used, limit=limit)
+
+
+# -- the defaults an administrator changed by the API ---------------------------------------------------------
+
+
+def default_limits(tx: Tx, resources: Sequence[str], defaults: Any) -> dict[str, int]:
+    """Return the limit of a project that has none of its own: the configured one unless the API changed it."""
+    found = {name: getattr(defaults, name) for name in resources}
+    found.update((row.resource, row.hard_limit) for row in of_project(tx, DEFAULTS, resources))
+    return found
+
+
+def set_default(tx: Tx, resource: str, limit: int) -> None:
+    """Change the limit of every project that has none of its own, from now on."""
+    set_limit(tx, DEFAULTS, resource, limit)
+    where = (usages.c.resource == resource, sa.not_(usages.c.limit_is_own))
+    tx.execute(sa.update(usages).where(*where).values(hard_limit=limit))
 
 
 def charge(tx: Tx, project_id: str, amounts: Mapping[str, int], defaults: Any) -> None:
     """Add ``amounts`` to what the project uses whatever its limit: for what the cloud makes unasked."""
-    for name in amounts:
-        tx.insert_new(usages, project_id=project_id, resource=name, used=0, hard_limit=getattr(defaults, name))
+    for name, limit in default_limits(tx, list(amounts), defaults).items():
+        tx.insert_new(usages, project_id=project_id, resource=name, used=0, hard_limit=limit)
     give_back(tx, project_id, {name: -amount for name, amount in amounts.items()})
+
+
+def with_own_limits(tx: Tx, resources: Sequence[str]) -> list[str]:
+    """Return the projects that have a limit of their own on one of these resources."""
+    where = (usages.c.resource.in_(list(resources)), usages.c.limit_is_own.is_(True))
+    return [row.project_id for row in tx.all(sa.select(usages.c.project_id).where(*where).distinct())]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from iaas.api.compute import flavor_access, flavor_extra_specs, flavors, versions
+from iaas.api.compute import flavor_access, flavor_extra_specs, flavors, keypairs, limits, quotas, versions
 from iaas.api.compute.microversions import HIGHEST, LOWEST
 from iaas.common.rest.dispatch import Api
 from iaas.common.rest.microversions import Negotiation
@@ -20,6 +20,9 @@ def resources() -> list[Resource]:
         flavors,
         flavor_access,
         flavor_extra_specs,
+        keypairs,
+        limits,
+        quotas,
     )
     return [noun.resource for noun in nouns]
 
