@@ -151,17 +151,18 @@ class FileReader(base.Reader):
     def __init__(self, file: io.FileIO, length: int | None, chunk_size: int) -> None:
         self._file = file
         self._left = length
-        self._chunk_size = chunk_size
+        # Filled by native threads but made here: each thread's own allocator would keep a chunk for ever
+        self._buffer = memoryview(bytearray(chunk_size))
 
     def __next__(self) -> bytes:
-        size = self._chunk_size if self._left is None else min(self._chunk_size, self._left)
-        chunk = b"" if self._file.closed or size == 0 else runtime.native(self._file.read, size)
-        if not chunk:
+        buffer = self._buffer if self._left is None else self._buffer[: self._left]
+        size = 0 if self._file.closed or not buffer else runtime.native(self._file.readinto, buffer)
+        if not size:
             self.close()
             raise StopIteration
         if self._left is not None:
-            self._left -= len(chunk)
-        return chunk
+            self._left -= size
+        return bytes(buffer[:size])
 
     def close(self) -> None:
         self._file.close()
