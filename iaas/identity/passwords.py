@@ -70,12 +70,12 @@ class Hasher:
             self._room.release()
 
     def _verify(self, kept: str, raw: bytes) -> bool:
-        if kept.startswith(_BCRYPT):
-            return len(raw) <= _BCRYPT_BYTES and b"\x00" not in raw and bcrypt.checkpw(raw, kept.encode())
         try:
+            if kept.startswith(_BCRYPT):
+                return len(raw) <= _BCRYPT_BYTES and b"\x00" not in raw and bcrypt.checkpw(raw, kept.encode())
             return self._argon2.verify(kept, raw)
-        except (exceptions.VerificationError, exceptions.InvalidHashError):
-            return False
+        except (exceptions.VerificationError, exceptions.InvalidHashError, ValueError):
+            return False  # the wrong password, or a hash that nothing can match
 
 
 def check(password: str) -> None:

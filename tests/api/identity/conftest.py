@@ -1,0 +1,3 @@
+from tests.fixtures.identity import cloud
+
+__all__ = ["cloud"]
