@@ -14,6 +14,7 @@ RULES = {
     "volume:quotas:show": "rule:project_reader",
     "volume:quotas:update": "rule:admin_required",
     "volume:services:read": "rule:admin_required",
+    "volume:services:manage": "rule:admin_required",
     "volume:zones:read": "rule:any_token",
     "volume:extensions:read": "rule:any_token",
 }

@@ -1,0 +1,1 @@
+"""Core verbs on volumes: what every HTTP edge calls."""

@@ -1,0 +1,1 @@
+"""Request schemas of Block Storage v3."""

@@ -1,0 +1,1 @@
+"""From rows to the bodies of Block Storage v3."""
