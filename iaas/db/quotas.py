@@ -90,9 +90,9 @@ def set_limit(tx: Tx, project_id: str, resource: str, limit: int, *, force: bool
     return tx.count(change) == 1
 
 
-def drop_limits(tx: Tx, project_id: str, defaults: Any) -> None:
-    """Take a project's own limits away: the defaults hold again."""
-    rows = [row for row in of_project(tx, project_id) if row.limit_is_own]
+def drop_limits(tx: Tx, project_id: str, defaults: Any, resources: Sequence[str] | None = None) -> None:
+    """Take a project's own limits away, all or those of ``resources``: the defaults hold again."""
+    rows = [row for row in of_project(tx, project_id, resources) if row.limit_is_own]
     limits = default_limits(tx, [row.resource for row in rows if hasattr(defaults, row.resource)], defaults)
     for row in rows:
         where = (usages.c.project_id == project_id, usages.c.resource == row.resource)
@@ -148,5 +148,5 @@ def charge(tx: Tx, project_id: str, amounts: Mapping[str, int], defaults: Any) -
 
 def with_own_limits(tx: Tx, resources: Sequence[str]) -> list[str]:
     """Return the projects that have a limit of their own on one of these resources."""
-    where = (usages.c.resource.in_(list(resources)), usages.c.limit_is_own.is_(True))
+    where = (usages.c.resource.in_(list(resources)), usages.c.limit_is_own, usages.c.project_id != DEFAULTS)
     return [row.project_id for row in tx.all(sa.select(usages.c.project_id).where(*where).distinct())]
