@@ -8,8 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from iaas.common import errors
+from iaas.db import paging
 from iaas.db.engines import db_now
 from iaas.db.models.hosts import allocations, hosts, placements, services
+from iaas.db.models.instances import instances
 from iaas.db.tx import Tx
 
 COMPUTE = "iaas-compute"
@@ -20,12 +22,19 @@ class HostNotFound(errors.IaasError):
     template = "Host {host} could not be found."
 
 
+class ServiceNotFound(errors.IaasError):
+    kind = errors.Kind.NOT_FOUND
+    template = "Service {service_id} could not be found."
+
+
 def snapshot(tx: Tx) -> Sequence[sa.Row[Any]]:
     """Return every compute host with its service: what the scheduler decides from."""
-    query = sa.select(
-        hosts, services.c.disabled, services.c.forced_down, services.c.draining,
+    service = (
+        services.c.disabled, services.c.forced_down, services.c.draining,
         (db_now() - services.c.seen_at).label("silent_for"),
-    ).select_from(hosts.join(services, sa.and_(services.c.host == hosts.c.name, services.c.binary == COMPUTE)))  # fmt: skip
+    )  # fmt: skip
+    same = sa.and_(services.c.host == hosts.c.name, services.c.binary == COMPUTE)
+    query = sa.select(hosts, *service).select_from(hosts.join(services, same))
     return tx.all(query)
 
 
@@ -89,6 +98,46 @@ def all_hosts(tx: Tx) -> Sequence[sa.Row[Any]]:
     return tx.all(sa.select(hosts).order_by(hosts.c.name))
 
 
+def with_services(tx: Tx, *, name_contains: str | None = None) -> Sequence[sa.Row[Any]]:
+    """Return the compute hosts by name, each with its service; optionally those whose hypervisor is named like that."""
+    query = _hypervisors()
+    if name_contains is not None:
+        query = query.where(hosts.c.hypervisor_hostname.contains(name_contains, autoescape=True))
+    return tx.all(query.order_by(hosts.c.name))
+
+
+def page(tx: Tx, limit: int, marker: str | None) -> Sequence[sa.Row[Any]]:
+    """Return one page of the compute hosts by name, each with its service.
+
+    :raises MarkerNotFound: no host has the id ``marker``.
+    """
+    return paging.page(tx, _hypervisors(), hosts, [("name", "asc")], limit, marker)
+
+
+def _hypervisors() -> sa.Select[Any]:
+    service = (
+        services.c.id.label("service_id"), services.c.disabled, services.c.disabled_reason, services.c.forced_down,
+        (db_now() - services.c.seen_at).label("silent_for"),
+    )  # fmt: skip
+    same = sa.and_(services.c.host == hosts.c.name, services.c.binary == COMPUTE)
+    return sa.select(hosts, *service).select_from(hosts.join(services, same))
+
+
+def instances_on(tx: Tx, names: Sequence[str]) -> Sequence[sa.Row[Any]]:
+    """Return id, name, host and task state of every instance on some hosts."""
+    c = instances.c
+    query = sa.select(c.id, c.name, c.host, c.task_state).where(c.host.in_(names))
+    return tx.all(query.order_by(c.created_at, c.id))
+
+
+def remove_host(tx: Tx, name: str) -> bool:
+    """Delete a compute host that nothing is sold of; False if something is. One guarded DELETE."""
+    sold = sa.exists().where(allocations.c.host_id == hosts.c.id)
+    if tx.count(sa.delete(hosts).where(hosts.c.name == name, sa.not_(sold))) == 1:
+        return True
+    return tx.one(sa.select(hosts.c.id).where(hosts.c.name == name)) is None
+
+
 def keep_host(tx: Tx, host_id: str, name: str, now: float, **facts: Any) -> None:
     """Record what a compute host has: insert it the first time, update what changed later."""
     if tx.count(sa.update(hosts).where(hosts.c.name == name).values(updated_at=now, **facts)) == 0:
@@ -120,6 +169,17 @@ def all_services(tx: Tx, **equal: Any) -> Sequence[sa.Row[Any]]:
     for name, value in equal.items():
         query = query.where(services.c[name] == value)
     return tx.all(query.order_by(services.c.binary, services.c.host))
+
+
+def get_service(tx: Tx, service_id: str) -> sa.Row[Any]:
+    """Return a service with how long it has been silent.
+
+    :raises ServiceNotFound: no such row.
+    """
+    rows = all_services(tx, id=service_id)
+    if not rows:
+        raise ServiceNotFound(service_id=service_id)
+    return rows[0]
 
 
 def update_service(tx: Tx, service_id: str, **values: Any) -> bool:

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from iaas.api.compute import flavor_access, flavor_extra_specs, flavors, keypairs, limits, quotas, versions
+from iaas.api.compute import (
+    extensions,
+    flavor_access,
+    flavor_extra_specs,
+    flavors,
+    hypervisors,
+    instance_actions,
+    keypairs,
+    limits,
+    quotas,
+    server_actions,
+    server_metadata,
+    servers,
+    services,
+    versions,
+    zones,
+)
 from iaas.api.compute.microversions import HIGHEST, LOWEST
 from iaas.common.rest.dispatch import Api
 from iaas.common.rest.microversions import Negotiation
@@ -23,6 +39,14 @@ def resources() -> list[Resource]:
         keypairs,
         limits,
         quotas,
+        servers,
+        server_actions,
+        server_metadata,
+        instance_actions,
+        zones,
+        hypervisors,
+        services,
+        extensions,
     )
     return [noun.resource for noun in nouns]
 
