@@ -83,7 +83,10 @@ class Desired:
 
 @dataclass(frozen=True)
 class Report:
-    """What a pass came to: ports that are wired now, and those that stay closed with the reason."""
+    """What a pass came to: ports that are wired now, and those that stay closed with the reason.
+
+    A port that is administratively down is in neither.
+    """
 
     wired: frozenset[str]
     failed: Mapping[str, str] = field(default_factory=dict)

@@ -69,6 +69,12 @@ def udp(source: int, target: int, payload: bytes = b"") -> bytes:
     return struct.pack("!HHHH", source, target, 8 + len(payload), 0) + payload
 
 
+def udp6(source: str, target: str, source_port: int, target_port: int) -> bytes:
+    datagram = udp(source_port, target_port)
+    pseudo = ip_bytes(source) + ip_bytes(target) + struct.pack("!II", len(datagram), 17)
+    return datagram[:6] + struct.pack("!H", checksum(pseudo + datagram)) + datagram[8:]
+
+
 def tcp(
     source: tuple[str, int],
     target: tuple[str, int],

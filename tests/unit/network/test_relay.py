@@ -40,11 +40,19 @@ def service() -> Service:
     return Service()
 
 
-@pytest.fixture
-def url(service: Service) -> Iterator[str]:
-    server = runtime.serve(runtime.listen("127.0.0.1", 0), service)
-    yield f"http://127.0.0.1:{server.port}"
+@pytest.fixture(scope="module")
+def site() -> Iterator[tuple[str, list[Service]]]:
+    """One server for all tests, since stopping one waits for its kept connections; the last in the list answers."""
+    now: list[Service] = []
+    server = runtime.serve(runtime.listen("127.0.0.1", 0), lambda *words: now[-1](*words))
+    yield f"http://127.0.0.1:{server.port}", now
     server.stop()
+
+
+@pytest.fixture
+def url(site: tuple[str, list[Service]], service: Service) -> str:
+    site[1].append(service)
+    return site[0]
 
 
 def ask(

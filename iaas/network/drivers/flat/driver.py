@@ -39,7 +39,7 @@ class FlatDriver(driver.NetworkDriver):
             raise NetworkError(reason=f"{settings.domain!r} is no domain.")
         self._settings = replace(settings, state_dir=settings.state_dir.absolute())
         self._host = host.Host(settings.namespace)
-        self._firewall = firewall.Firewall(self._host)
+        self._firewall = firewall.Firewall(self._host, self._settings.state_dir)
         self._dhcp = dnsmasq.Dnsmasq(self._host, self._settings)
         self._slots = slots.Slots(self._settings.state_dir / "networks.json")
         self._made = self._settings.state_dir / "namespace-is-ours"
@@ -73,7 +73,7 @@ class FlatDriver(driver.NetworkDriver):
         with self._lock:
             for network_id in self._dhcp.served():
                 self._dhcp.remove(network_id)
-            if self._host.exists:
+            if self._host.exists and self._settings.state_dir.exists():
                 there = links.read(self._host)
                 links.remove(there, set(), set(), self._slots.taken).run(self._host)
                 self._firewall.clear()

@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from iaas.common import shell
 from iaas.network.driver import NetworkError
@@ -45,8 +46,9 @@ class Saved:
 class Firewall:
     """The filters of one host."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, folder: Path) -> None:
         self._host = host
+        self._folder = folder
         self._members: dict[str, frozenset[str]] = {}
         self._flows = flows.Flows()
 
@@ -170,7 +172,11 @@ class Firewall:
     def _saved(self, command: str) -> dict[str, Saved]:
         found: dict[str, Saved] = {}
         table = Saved()
-        for line in self._host.run([f"{command}-save"]).out.decode(errors="replace").splitlines():
+        path = (
+            self._folder / f"{command}.saved"
+        )  # a file, since a full host's rules are longer than any output may be
+        self._host.run([f"{command}-save", "--file", path])
+        for line in path.read_text(errors="replace").splitlines():
             if line.startswith("*"):
                 table = found.setdefault(line[1:], Saved())
             elif line.startswith(f":{names.PREFIX}-"):

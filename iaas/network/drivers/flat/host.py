@@ -108,7 +108,12 @@ class Host:
             "addr",
             "show",
         ]
-        return json.loads(shell.run(argv).out or b"[]")
+        try:
+            return json.loads(shell.run(argv).out or b"[]")
+        except ValueError:
+            raise NetworkError(
+                reason="The list of this host's interfaces cannot be read; there may be too many."
+            ) from None
 
     def inside(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function in a native thread that is in the namespace: what it opens belongs there."""
