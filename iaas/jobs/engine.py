@@ -232,12 +232,14 @@ class Engine:
         job = work.job
         fault = _fault(error, work.step.name)
         LOG.warning("%s of %s %s failed in %s: %s", job.kind, job.resource_type, job.resource_id, job.step, error)
-        path = work.kind.undo_path(work.step.name)
+        ran = {event["event"].partition("_")[2] for event in db.events_of(job)}
+        path = fault["undo"] = work.kind.undo_path(work.step.name, ran)
         work.error = fault
         if not path or not job.host:
             self._undone(work, None)
             return
-        step, topic = path[0], path[0].topic(job.host)
+        step = work.kind.step(path[0])
+        topic = step.topic(job.host)
         ours = topic in self.topics and not self._stopping.is_set()
         values = {
             "step": step.name,

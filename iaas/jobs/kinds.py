@@ -6,6 +6,7 @@ A step named here has exactly one handler, declared by the worker that serves it
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -58,15 +59,18 @@ class Kind:
         index = [step.name for step in self.steps].index(name)
         return self.steps[index + 1] if index + 1 < len(self.steps) else None
 
-    def undo_path(self, failed: str) -> list[Step]:
-        """Return the undo steps for a failure in ``failed``, in the order they run."""
+    def undo_path(self, failed: str, ran: Collection[str]) -> list[str]:
+        """Return the undo steps for a failure in ``failed``, in the order they run.
+
+        :param ran: the steps that did something: what never ran needs no undoing
+        """
         names: list[str] = []
         for step in self.steps:
-            if step.undo and step.undo not in names:
+            if step.undo and step.undo not in names and (step.name in ran or step.name == failed):
                 names.append(step.undo)
             if step.name == failed:
                 break
-        return [self.step(name) for name in reversed(names)]
+        return names[::-1]
 
 
 BUILD = Kind(

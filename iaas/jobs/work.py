@@ -94,7 +94,6 @@ class Work:
     def _next(self) -> Step | None:
         if self.error is None:
             return self.kind.after(self.step.name)
-        path = self.kind.undo_path(self.error["step"])
-        names = [step.name for step in path]
-        index = names.index(self.step.name)
-        return path[index + 1] if index + 1 < len(path) else None
+        path = self.error["undo"]
+        index = path.index(self.step.name)
+        return self.kind.step(path[index + 1]) if index + 1 < len(path) else None

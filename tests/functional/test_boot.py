@@ -29,7 +29,7 @@ def test_a_server_is_booted_and_deleted_and_everything_is_given_back(cloud):
     assert cloud.api.request("DELETE", f"/servers/{server_id}").status_int == 204
     cloud.until(lambda: cloud.server(server_id)["status"] == "GONE")
     assert used(cloud) == ((0, 0, 0), (0, 0, 0))
-    assert cloud.world.guests() == {}
+    assert cloud.guests() == {}
 
 
 def test_a_server_with_a_network_gets_an_address_and_gives_it_back(cloud):
@@ -113,7 +113,7 @@ def test_a_host_that_cannot_start_the_guest_makes_an_error_with_its_reason(cloud
     shown = cloud.until_status(server_id, "ERROR")
     assert shown["fault"]["code"] == 500
     assert used(cloud) == ((0, 0, 0), (1, 1, 64))
-    assert cloud.world.guests() == {}
+    assert cloud.guests() == {}
 
 
 def test_delete_while_no_worker_runs_is_kept_and_done_later(cloud):
@@ -125,7 +125,7 @@ def test_delete_while_no_worker_runs_is_kept_and_done_later(cloud):
 
 
 def test_every_message_lost_is_only_slower(cloud):
-    cloud.transport.broker.interfere = lambda queue, body: []
+    cloud.broker.interfere = lambda queue, body: []
     cloud.start()
     server_id = cloud.boot()
     cloud.until_status(server_id, "ACTIVE")

@@ -18,7 +18,9 @@ OPTIONS = [
         max=600,
         help="Seconds a guest gets to answer its power button.",
     ),
-    cfg.HostAddressOpt("agent_listen", default="127.0.0.1", help="Address this host serves console logs and consoles on."),
+    cfg.HostAddressOpt(
+        "agent_listen", default="127.0.0.1", help="Address this host serves console logs and consoles on."
+    ),
     cfg.PortOpt("agent_port", default=8779, help="Port of the same; 0 lets the kernel choose."),
     cfg.StrOpt("agent_secret", default="", secret=True, help="Secret shared by the API and every host's agent."),
     cfg.StrOpt("libvirt_uri", default="qemu:///system", help="The libvirt to use."),
