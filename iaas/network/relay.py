@@ -147,9 +147,7 @@ class Relay:
                 yield session
             except (requests.RequestException, OSError):
                 session.close()
-                raise _Answer(
-                    "503 Service Unavailable", "The metadata service cannot be reached; try again."
-                ) from None
+                raise _Answer("503 Service Unavailable", "The metadata service cannot be reached; try again.") from None
             self._idle.append(session)
         finally:
             self._room.release()

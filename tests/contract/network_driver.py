@@ -10,9 +10,7 @@ import pytest
 from iaas.network import driver as promised
 from iaas.network.driver import Desired, Network, NetworkDriver, Port, Rule, Subnet
 
-NET = Network(
-    "aaaaaaaa-0000-4000-8000-000000000001", (Subnet("sub-a", "10.77.0.0/24", "10.77.0.1"),), mtu=1450
-)
+NET = Network("aaaaaaaa-0000-4000-8000-000000000001", (Subnet("sub-a", "10.77.0.0/24", "10.77.0.1"),), mtu=1450)
 OTHER = Network("bbbbbbbb-0000-4000-8000-000000000002", (Subnet("sub-b", "10.78.0.0/24", "10.78.0.1"),))
 TWIN = Network("cccccccc-0000-4000-8000-000000000003", (Subnet("sub-c", "10.77.0.0/24", "10.77.0.1"),))
 OPEN_OUT = Rule("rule-out", "egress", "IPv4")
@@ -37,9 +35,7 @@ def make_port(number: int, network: Network = NET, **changes: object) -> Port:
     )
 
 
-def make_desired(
-    *ports: Port, rules: dict[str, tuple[Rule, ...]] | None = None, **changes: object
-) -> Desired:
+def make_desired(*ports: Port, rules: dict[str, tuple[Rule, ...]] | None = None, **changes: object) -> Desired:
     """Return a host with these ports; all of them are in the group ``plain``, which lets everything out."""
     networks = tuple(n for n in (NET, OTHER, TWIN) if any(port.network_id == n.id for port in ports))
     members = {"plain": frozenset(ip for port in ports for _, ip in port.addresses)}
@@ -172,9 +168,7 @@ class NetworkDriverContract:
 
     def test_a_rule_for_a_cidr_admits_only_that(self, lab: Lab) -> None:
         rule = Rule("rule-cidr", "ingress", "IPv4", "icmp", 8, 0, remote_cidr="10.77.0.11/32")
-        lab.driver.converge(
-            make_desired(A, replace(B, group_ids=("plain", "web")), C, rules={"web": (rule,)})
-        )
+        lab.driver.converge(make_desired(A, replace(B, group_ids=("plain", "web")), C, rules={"web": (rule,)}))
         assert lab.reaches(A, B, "icmp", 8)
         assert not lab.reaches(C, B, "icmp", 8)
 
@@ -182,9 +176,7 @@ class NetworkDriverContract:
         everyone = (Rule("rule-in", "ingress", "IPv4"),)
         out = (Rule("rule-dns", "egress", "IPv4", "udp", 53, 53),)
         sender = replace(A, group_ids=("names",))
-        lab.driver.converge(
-            make_desired(sender, replace(B, group_ids=("in",)), rules={"in": everyone, "names": out})
-        )
+        lab.driver.converge(make_desired(sender, replace(B, group_ids=("in",)), rules={"in": everyone, "names": out}))
         assert lab.reaches(A, B, "udp", 53)
         assert not lab.reaches(A, B, "tcp", 80)
 
@@ -249,9 +241,7 @@ class NetworkDriverContract:
         assert lab.reaches(A, B)
 
     def test_bad_rules_close_their_own_port_only_t45(self, lab: Lab) -> None:
-        rules = {name: (WEB, rule) for name, rule in BAD_RULES.items()} | {
-            "in": (Rule("r", "ingress", "IPv4"),)
-        }
+        rules = {name: (WEB, rule) for name, rule in BAD_RULES.items()} | {"in": (Rule("r", "ingress", "IPv4"),)}
         bad = [make_port(20 + i, group_ids=("plain", "in", name)) for i, name in enumerate(BAD_RULES)]
         report = lab.driver.converge(make_desired(A, *bad, replace(B, group_ids=("in",)), rules=rules))
         assert report.wired == {A.id, B.id}

@@ -21,9 +21,7 @@ from tests.contract.network_driver import NET, Lab
 from tests.integration.guest_frames import Guest
 
 GATEWAY_MAC = links.mac_of(NET.id)
-QUIET = (
-    0.05  # seconds in which a frame that was let through has arrived: the kernel forwards within the write
-)
+QUIET = 0.05  # seconds in which a frame that was let through has arrived: the kernel forwards within the write
 CHANGING = ("-batch", "-f", "restore", "iptables-restore", "ip6tables-restore", "dnsmasq", "--load-file")
 _numbers = itertools.count()
 EVERYTHING = {"in": (Rule("r4", "ingress", "IPv4"), Rule("r6", "ingress", "IPv6"))}

@@ -51,12 +51,7 @@ def ipv4(source: str, target: str, protocol: int, payload: bytes, *, offset: int
 
 
 def ipv6(source: str, target: str, protocol: int, payload: bytes) -> bytes:
-    return (
-        struct.pack("!IHBB", 6 << 28, len(payload), protocol, 255)
-        + ip_bytes(source)
-        + ip_bytes(target)
-        + payload
-    )
+    return struct.pack("!IHBB", 6 << 28, len(payload), protocol, 255) + ip_bytes(source) + ip_bytes(target) + payload
 
 
 def icmp6(source: str, target: str, kind: int, body: bytes) -> bytes:

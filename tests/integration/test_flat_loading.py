@@ -21,9 +21,7 @@ from tests.unit.network.drivers import stored
 __all__ = ["lab"]
 pytestmark = pytest.mark.host
 SITE = rules.Site("up0", {"net-a": 1, "net-b": 2, NET.id: 3}, 18_000, 25_000)
-ANY_ROWS = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ANY_ROWS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @ANY_ROWS
@@ -61,9 +59,7 @@ def test_every_plan_is_loaded_as_it_is_over_the_one_before_t45(lab: FlatLab, des
 
 def test_ten_thousand_rules_load_in_one_pass_t45(lab: FlatLab) -> None:
     many = tuple(
-        Rule(
-            str(i), "ingress", "IPv4", "tcp", 1 + i % 60_000, 1 + i % 60_000 + i % 100, f"10.{i % 200}.0.0/16"
-        )
+        Rule(str(i), "ingress", "IPv4", "tcp", 1 + i % 60_000, 1 + i % 60_000 + i % 100, f"10.{i % 200}.0.0/16")
         for i in range(10_000)
     )
     desired = make_desired(A, replace(B, group_ids=("plain", "many")), rules={"many": many})
@@ -81,9 +77,7 @@ def test_a_port_the_kernel_refuses_is_closed_and_the_others_are_loaded_t45(
     lab: FlatLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = rules.words_of
-    monkeypatch.setattr(
-        rules, "words_of", lambda *words: written(*words).replace("--dports 80", "--dports x")
-    )
+    monkeypatch.setattr(rules, "words_of", lambda *words: written(*words).replace("--dports 80", "--dports x"))
     web = {"web": (Rule("r", "ingress", "IPv4", "tcp", 80, 80),)}
     report = lab.driver.converge(make_desired(A, replace(B, group_ids=("plain", "web")), rules=web))
     assert report.wired == {A.id}

@@ -76,9 +76,7 @@ def test_a_rule_taken_away_ends_the_flows_it_had_let_in(lab: FlatLab) -> None:
 def test_a_flow_of_one_network_does_not_vouch_for_the_same_addresses_on_another(lab: FlatLab) -> None:
     twin = make_port(11, TWIN)
     double = make_port(12, TWIN)
-    lab.driver.converge(
-        make_desired(A, replace(B, group_ids=("plain", "in")), twin, double, rules=EVERYTHING)
-    )
+    lab.driver.converge(make_desired(A, replace(B, group_ids=("plain", "in")), twin, double, rules=EVERYTHING))
     first, second = lab.guests_of(A, B)
     frame, known = first.datagram(second, "udp", 5000)
     first.send(frame)
@@ -156,9 +154,7 @@ def test_a_pid_file_that_names_a_stranger_hurts_nobody(lab: FlatLab, tmp_path: P
 
 
 def test_an_interface_that_is_not_ours_is_left_alone(lab: FlatLab) -> None:
-    lab.host.batch(
-        [f"tuntap add dev {A.tap} mode tap", f"link add {promised.bridge_name(TWIN.id)} type bridge"]
-    )
+    lab.host.batch([f"tuntap add dev {A.tap} mode tap", f"link add {promised.bridge_name(TWIN.id)} type bridge"])
     report = lab.driver.converge(make_desired(A, B, make_port(11, TWIN)))
     assert report.wired == {B.id}
     assert all("not ours" in reason for reason in report.failed.values())
@@ -250,17 +246,13 @@ def _connect(guest: Guest, listener: socket.socket, number: int = 4100) -> None:
 
     say(2, 100, 0)
     for _ in range(3):  # the kernel may ask for the guest's MAC first
-        asked = guest.receive(
-            lambda seen: seen.kind == 0x0806 or (seen.protocol == 6 and seen.ports == (80, number))
-        )
+        asked = guest.receive(lambda seen: seen.kind == 0x0806 or (seen.protocol == 6 and seen.ports == (80, number)))
         assert asked is not None, "no answer from the metadata address"
         if asked.protocol == 6:
             break
         host_ip = socket.inet_ntoa(asked.payload[14:18])
         guest.send(
-            ethernet(
-                guest.mac, asked.source, 0x0806, arp(2, guest.mac, guest.ip, host_ip, target_mac=asked.source)
-            )
+            ethernet(guest.mac, asked.source, 0x0806, arp(2, guest.mac, guest.ip, host_ip, target_mac=asked.source))
         )
     assert asked.ips == (there[0], guest.ip)
     say(0x18, 101, int.from_bytes(asked.body[4:8]) + 1, b"hello")
@@ -302,13 +294,9 @@ def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Flat
         outside = f"{made.namespace}-o"
         shell.run(["ip", "netns", "add", outside])
         made.host.batch([f"link add up0 type veth peer name o0 netns {outside}"])
-        made.host.batch(
-            ["addr add 203.0.113.1/24 dev up0", "link set up0 up", "route add default via 203.0.113.2"]
-        )
+        made.host.batch(["addr add 203.0.113.1/24 dev up0", "link set up0 up", "route add default via 203.0.113.2"])
         world = Host(outside)
-        world.batch(
-            ["addr add 203.0.113.2/24 dev o0", "link set o0 up", "route add 10.77.0.0/24 via 203.0.113.1"]
-        )
+        world.batch(["addr add 203.0.113.2/24 dev o0", "link set o0 up", "route add 10.77.0.0/24 via 203.0.113.1"])
         with world.inside(_udp_listener) as sock:
             sock.settimeout(3)
             yield made, sock
@@ -335,9 +323,7 @@ def _back(guest: Guest, sock: socket.socket, peer: tuple[str, int], number: int)
         if seen is None or seen.protocol == 17:
             return seen is not None and seen.ips == ("203.0.113.2", guest.ip)
         ip = socket.inet_ntoa(seen.payload[14:18])
-        guest.send(
-            ethernet(guest.mac, seen.source, 0x0806, arp(2, guest.mac, guest.ip, ip, target_mac=seen.source))
-        )
+        guest.send(ethernet(guest.mac, seen.source, 0x0806, arp(2, guest.mac, guest.ip, ip, target_mac=seen.source)))
     return False
 
 
@@ -403,9 +389,7 @@ def test_ipv6_rules_open_and_close_like_ipv4_ones(lab: FlatLab) -> None:
         body = udp6(source, "fd00:77::c", 4000, port)
         frame = ethernet(first.mac, second.mac, 0x86DD, ipv6(source, "fd00:77::c", 17, body))
         first.send(frame)
-        assert (
-            second.receive(lambda seen, frame=frame: seen.data.startswith(frame), QUIET) is not None
-        ) == passes
+        assert (second.receive(lambda seen, frame=frame: seen.data.startswith(frame), QUIET) is not None) == passes
 
 
 def test_a_guest_that_asks_for_a_router_is_told_of_its_gateway_and_mtu(lab: FlatLab) -> None:

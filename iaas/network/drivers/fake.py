@@ -119,9 +119,7 @@ class FakeDriver(driver.NetworkDriver):
         self._well()
         world = self.world
         plan = planning.make(desired)
-        plan = plan.without(
-            {w.port.id: world.poisoned[w.port.id] for w in plan.wires if w.port.id in world.poisoned}
-        )
+        plan = plan.without({w.port.id: world.poisoned[w.port.id] for w in plan.wires if w.port.id in world.poisoned})
         if plan != world.plan:
             world.passes += 1
         wired = frozenset(wire.port.id for wire in plan.wires if wire.port.admin_up)

@@ -85,9 +85,7 @@ def match(rule: Rule) -> Match:
             ports = _ports(rule.port_min, rule.port_max)
         else:
             raise BadRow(f"protocol {rule.protocol!r} has no ports")
-    return Match(
-        version, protocol, ports, icmp, _cidr(rule.remote_cidr, version), rule.remote_group_id or None
-    )
+    return Match(version, protocol, ports, icmp, _cidr(rule.remote_cidr, version), rule.remote_group_id or None)
 
 
 def _protocol(name: str | None, version: int) -> int | None:

@@ -68,9 +68,7 @@ class Plan:
         wires = tuple(wire for wire in self.wires if wire.port.id not in bad)
         used = {group_id for wire in wires if wire.port.secured for group_id in wire.port.group_ids}
         groups = {group_id: group for group_id, group in self.groups.items() if group_id in used}
-        return replace(
-            self, wires=wires, closed=(*self.closed, *gone), failed={**self.failed, **bad}, groups=groups
-        )
+        return replace(self, wires=wires, closed=(*self.closed, *gone), failed={**self.failed, **bad}, groups=groups)
 
 
 def make(desired: Desired) -> Plan:
@@ -97,9 +95,7 @@ def make(desired: Desired) -> Plan:
     closed = tuple(sorted(tap for tap in set(taps) if _is(tap, _INTERFACE) and tap not in open_taps))
     used = {group_id for wire in wires if wire.port.secured for group_id in wire.port.group_ids}
     in_use = {group_id: group for group_id, group in groups.good.items() if group_id in used}
-    return Plan(
-        tuple(networks.values()), tuple(wires), closed, failed, in_use, _members(desired, in_use.values())
-    )
+    return Plan(tuple(networks.values()), tuple(wires), closed, failed, in_use, _members(desired, in_use.values()))
 
 
 def link_local(mac: str) -> ipaddress.IPv6Network:
@@ -224,9 +220,7 @@ def _guards(port: Port, own: list[IPAddress]) -> tuple[Guard, ...]:
     mac = _mac(port.mac)
     nets: dict[str, list[IPNetwork]] = {mac: [ipaddress.ip_network(ip) for ip in own] + [link_local(mac)]}
     for pair, pair_mac in port.allowed_pairs:
-        nets.setdefault(_mac(pair_mac) if pair_mac else mac, []).append(
-            ipaddress.ip_network(pair, strict=False)
-        )
+        nets.setdefault(_mac(pair_mac) if pair_mac else mac, []).append(ipaddress.ip_network(pair, strict=False))
     return tuple(Guard(key, collapse(found)) for key, found in nets.items())
 
 
@@ -248,9 +242,7 @@ def _mac(text: str) -> str:
 def _members(desired: Desired, groups: Iterable[Group]) -> dict[tuple[str, int], frozenset[str]]:
     """The members of every group that a rule in use names; an address that is none is left out of its set."""
     named = frozenset[str]().union(*(group.remote_groups() for group in groups))
-    found: dict[tuple[str, int], set[str]] = {
-        (group_id, version): set() for group_id in named for version in (4, 6)
-    }
+    found: dict[tuple[str, int], set[str]] = {(group_id, version): set() for group_id in named for version in (4, 6)}
     for group_id in named:
         for text in desired.groups.get(group_id, ()):
             ip = _address(text)

@@ -55,9 +55,7 @@ def url(site: tuple[str, list[Service]], service: Service) -> str:
     return site[0]
 
 
-def ask(
-    app: relay.Relay, path: str = "/latest/meta-data/", **changes: Any
-) -> tuple[str, dict[str, str], bytes]:
+def ask(app: relay.Relay, path: str = "/latest/meta-data/", **changes: Any) -> tuple[str, dict[str, str], bytes]:
     """Call the application as a server does, and return status, headers and body."""
     body = changes.pop("body", b"")
     environ = {
@@ -152,9 +150,7 @@ def test_a_body_is_carried_and_one_too_long_is_not(service: Service, url: str) -
     assert len(service.seen) == 1
 
 
-@pytest.mark.parametrize(
-    "path", ["/latest/../admin", "/..", "/a/./b", "latest", "", "/a\nb", "/" + "x" * 10_000]
-)
+@pytest.mark.parametrize("path", ["/latest/../admin", "/..", "/a/./b", "latest", "", "/a\nb", "/" + "x" * 10_000])
 def test_a_path_that_could_mean_something_else_is_404_t41(service: Service, url: str, path: str) -> None:
     assert ask(relay.relay(NETWORK, url + "/inside", SECRET), path)[0] == "404 Not Found"
     assert service.seen == []

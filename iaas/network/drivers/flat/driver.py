@@ -32,9 +32,7 @@ class FlatDriver(driver.NetworkDriver):
 
     def __init__(self, settings: FlatSettings) -> None:
         if not _PATH.fullmatch(str(settings.state_dir.absolute())):
-            raise NetworkError(
-                reason=f"The folder {settings.state_dir} has characters that dnsmasq cannot read."
-            )
+            raise NetworkError(reason=f"The folder {settings.state_dir} has characters that dnsmasq cannot read.")
         if not all(planning.is_label(part) for part in settings.domain.split(".")):
             raise NetworkError(reason=f"{settings.domain!r} is no domain.")
         self._settings = replace(settings, state_dir=settings.state_dir.absolute())

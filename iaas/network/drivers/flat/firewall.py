@@ -67,9 +67,7 @@ class Firewall:
             except Refused as refused:
                 bad = dict.fromkeys(culprits(refused.line, plan), refused.reason)
                 if not bad:
-                    raise NetworkError(
-                        reason=f"The packet filter cannot be loaded: {refused.reason}"
-                    ) from None
+                    raise NetworkError(reason=f"The packet filter cannot be loaded: {refused.reason}") from None
                 LOG.error("ports %s stay closed: %s (%s)", sorted(bad), refused.reason, refused.line.strip())
                 plan = plan.without(bad)
         else:
@@ -81,9 +79,7 @@ class Firewall:
 
     def clear(self) -> None:
         """Remove every filter of ours."""
-        self._host.run(
-            ["nft", "-f", "-"], stdin=f"table bridge {frames.TABLE}\ndelete table bridge {frames.TABLE}\n"
-        )
+        self._host.run(["nft", "-f", "-"], stdin=f"table bridge {frames.TABLE}\ndelete table bridge {frames.TABLE}\n")
         for command in COMMANDS.values():
             lines: list[str] = []
             for name, saved in self._saved(command).items():
@@ -111,14 +107,8 @@ class Firewall:
                 self._host.run(["ipset", "restore"], stdin="\n".join(lines) + "\n")
             except shell.CommandFailed as error:
                 self._members = {}
-                raise NetworkError(
-                    reason=f"The members of groups cannot be loaded: {error.message}"
-                ) from None
-        left = [
-            (ip, None)
-            for name, (_, ips) in wants.items()
-            for ip in self._members.get(name, frozenset()) - ips
-        ]
+                raise NetworkError(reason=f"The members of groups cannot be loaded: {error.message}") from None
+        left = [(ip, None) for name, (_, ips) in wants.items() for ip in self._members.get(name, frozenset()) - ips]
         self._forget(left)
         self._members = {name: ips for name, (_, ips) in wants.items()}
         return [name for name in there if name not in wants]
@@ -127,9 +117,7 @@ class Firewall:
         lines = flows.deletions(ended)
         if lines:
             text = "\n".join(lines) + "\n"
-            self._host.run(
-                ["conntrack", "--load-file", "/dev/stdin"], stdin=text, check=False
-            )  # finding none is fine
+            self._host.run(["conntrack", "--load-file", "/dev/stdin"], stdin=text, check=False)  # finding none is fine
 
     # -- rules
 
@@ -172,9 +160,7 @@ class Firewall:
     def _saved(self, command: str) -> dict[str, Saved]:
         found: dict[str, Saved] = {}
         table = Saved()
-        path = (
-            self._folder / f"{command}.saved"
-        )  # a file, since a full host's rules are longer than any output may be
+        path = self._folder / f"{command}.saved"  # a file, since a full host's rules are longer than any output may be
         self._host.run([f"{command}-save", "--file", path])
         for line in path.read_text(errors="replace").splitlines():
             if line.startswith("*"):
@@ -198,9 +184,7 @@ def _lines(name: str, table: rules.Table, saved: Saved) -> list[str]:
     stale = sorted(saved.chains - set(table.chains))
     lines = [f"*{name}", *(f":{chain} - [0:0]" for chain in (*table.chains, *stale))]
     lines += table.rules
-    lines += [
-        f"-I {chain} 1 -j {ours}" for chain, ours in table.entries.items() if (chain, ours) not in saved.jumps
-    ]
+    lines += [f"-I {chain} 1 -j {ours}" for chain, ours in table.entries.items() if (chain, ours) not in saved.jumps]
     return [*lines, *(f"-X {chain}" for chain in stale), "COMMIT"]
 
 
@@ -208,9 +192,7 @@ def _frame_chain(text: str, words: str) -> str:
     """Return the head of the chain in which ``nft`` found an error."""
     found = _LINE.search(words)
     lines = text.splitlines()[: int(found[1])] if found else []
-    heads = [
-        line for line in lines if line.startswith(" chain ") and "_" in line and names.PREFIX not in line
-    ]
+    heads = [line for line in lines if line.startswith(" chain ") and "_" in line and names.PREFIX not in line]
     return heads[-1] if heads else ""
 
 

@@ -125,10 +125,7 @@ def _targets(wire: Wire) -> list[str]:
     nets = [net for guard in wire.guards for net in guard.of(6)]
     if any(net.prefixlen == 0 for net in nets):
         return ["return"]
-    own = [
-        f"@th,64,{net.prefixlen} {int(net.network_address) >> (128 - net.prefixlen):#x} return"
-        for net in nets
-    ]
+    own = [f"@th,64,{net.prefixlen} {int(net.network_address) >> (128 - net.prefixlen):#x} return" for net in nets]
     return [*own, "drop"]
 
 

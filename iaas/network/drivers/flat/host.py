@@ -53,9 +53,7 @@ class Host:
             for program in PROGRAMS:
                 shell.which(program)
         except shell.CommandMissing as error:
-            raise NetworkError(
-                reason=f"{error.message} Install it, or use the fake network driver."
-            ) from None
+            raise NetworkError(reason=f"{error.message} Install it, or use the fake network driver.") from None
         made = self.namespace is not None and not Path(self._path).exists()
         if made:
             shell.run(["ip", "netns", "add", str(self.namespace)])
@@ -72,9 +70,7 @@ class Host:
     def exists(self) -> bool:
         return self.namespace is None or Path(self._path).exists()
 
-    def run(
-        self, argv: Sequence[str | Path], *, stdin: str | None = None, check: bool = True
-    ) -> shell.Result:
+    def run(self, argv: Sequence[str | Path], *, stdin: str | None = None, check: bool = True) -> shell.Result:
         """Run a program inside. See :func:`iaas.common.shell.run`."""
         return shell.run([*self._prefix, *argv], stdin=None if stdin is None else stdin.encode(), check=check)
 
@@ -139,9 +135,7 @@ def _write_all(values: Mapping[str, str]) -> None:
             advice = " Load the kernel module br_netfilter." if "bridge-nf" in key else ""
             raise NetworkError(reason=f"The kernel has no {path}.{advice}") from None
         except OSError as error:
-            raise NetworkError(
-                reason=f"{path} cannot be set: {error}. The network worker must be root."
-            ) from None
+            raise NetworkError(reason=f"{path} cannot be set: {error}. The network worker must be root.") from None
 
 
 def _inside(path: str, function: Callable[..., T], *args: Any) -> T:

@@ -98,9 +98,7 @@ def create(plan: Plan, links: Mapping[str, Link]) -> tuple[Commands, dict[str, s
     for network in plan.networks:
         name, there = bridge_name(network.id), links.get(bridge_name(network.id))
         if there is None:
-            commands.add(
-                f"link add name {name} address {mac_of(network.id)} type bridge forward_delay 0", network.id
-            )
+            commands.add(f"link add name {name} address {mac_of(network.id)} type bridge forward_delay 0", network.id)
             commands.add(f"link set dev {name} alias '{NETWORK}{network.id}'", network.id)
         elif there.alias != NETWORK + network.id:
             refused[network.id] = f"interface {name} is there and is not ours"
@@ -185,9 +183,7 @@ def raise_taps(plan: Plan, links: Mapping[str, Link]) -> Commands:
 # -- unmaking ------------------------------------------------------------------------------------------------
 
 
-def remove(
-    links: Mapping[str, Link], taps: set[str], networks: set[str], slots: Mapping[str, int]
-) -> Commands:
+def remove(links: Mapping[str, Link], taps: set[str], networks: set[str], slots: Mapping[str, int]) -> Commands:
     """Return the commands that remove our interfaces other than these, and the rules of their networks."""
     commands = Commands()
     for tap in ours(links, PORT):

@@ -208,9 +208,7 @@ def words_of(match: Match, direction: str) -> str:
     if match.icmp is not None:
         kind, code = match.icmp
         number = str(kind) if code is None else f"{kind}/{code}"
-        words.append(
-            f"-m icmp --icmp-type {number}" if match.version == 4 else f"-m icmp6 --icmpv6-type {number}"
-        )
+        words.append(f"-m icmp --icmp-type {number}" if match.version == 4 else f"-m icmp6 --icmpv6-type {number}")
     if match.group is not None:
         name = names.address_set(match.group, match.version)
         words.append(f"-m set --match-set {name} {'src' if direction == 'i' else 'dst'}")

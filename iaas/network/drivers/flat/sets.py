@@ -16,10 +16,7 @@ MAX_MEMBERS = 1 << 20
 
 def wanted(plan: Plan) -> dict[str, tuple[int, frozenset[str]]]:
     """Return the sets a plan's rules name: name -> (IP version, addresses)."""
-    return {
-        names.address_set(group_id, version): (version, ips)
-        for (group_id, version), ips in plan.members.items()
-    }
+    return {names.address_set(group_id, version): (version, ips) for (group_id, version), ips in plan.members.items()}
 
 
 def changes(

@@ -61,9 +61,7 @@ rules = st.builds(
     remote_group_id=st.one_of(st.none(), st.sampled_from(GROUPS)),
 )
 NETS = (
-    Network(
-        "net-a", (Subnet("a4", "10.0.0.0/24", "10.0.0.1"), Subnet("a6", "fd00:a::/64", "fd00:a::1")), mtu=1450
-    ),
+    Network("net-a", (Subnet("a4", "10.0.0.0/24", "10.0.0.1"), Subnet("a6", "fd00:a::/64", "fd00:a::1")), mtu=1450),
     Network(
         "net-b",
         (Subnet("b4", "10.0.0.0/16", None, routes=(("192.0.2.0/24", "10.0.0.9"),)),),
@@ -93,9 +91,7 @@ def ports(draw: st.DrawFn) -> Port:
         network_id=network,
         mac=draw(macs) if draw(st.integers(0, 9)) == 0 else f"fa:16:3e:00:01:{number:02x}",
         addresses=addresses,
-        tap=tap_name(port_id)
-        if draw(st.integers(0, 9))
-        else draw(st.sampled_from(("", "a" * 16, "tap x", "lo\n"))),
+        tap=tap_name(port_id) if draw(st.integers(0, 9)) else draw(st.sampled_from(("", "a" * 16, "tap x", "lo\n"))),
         hostname=draw(st.sampled_from(NASTY)) if draw(st.integers(0, 9)) == 0 else f"guest-{number}",
         secured=draw(st.integers(0, 4)) > 0,
         group_ids=tuple(draw(st.lists(st.sampled_from(GROUPS), max_size=3))),

@@ -48,9 +48,7 @@ class TestFakeDriver(NetworkDriverContract):
 
 def test_a_poisoned_port_stays_closed_and_the_others_are_wired(lab: FakeLab) -> None:
     lab.world.poisoned[A.id] = "its tap is stuck"
-    assert lab.driver.converge(make_desired(A, B)) == promised.Report(
-        frozenset({B.id}), {A.id: "its tap is stuck"}
-    )
+    assert lab.driver.converge(make_desired(A, B)) == promised.Report(frozenset({B.id}), {A.id: "its tap is stuck"})
     lab.world.poisoned.clear()
     assert lab.driver.converge(make_desired(A, B)).wired == {A.id, B.id}
 

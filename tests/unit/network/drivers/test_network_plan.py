@@ -58,9 +58,9 @@ def test_a_rule_is_normalised(rule: Rule, expected: Match) -> None:
 
 
 def test_a_rule_stored_ten_thousand_times_is_one() -> None:
-    assert matches.group(
-        "g", [Rule(str(i), "ingress", "IPv4", "tcp", 1, 2) for i in range(10_000)]
-    ).ingress == (Match(4, 6, (1, 2)),)
+    assert matches.group("g", [Rule(str(i), "ingress", "IPv4", "tcp", 1, 2) for i in range(10_000)]).ingress == (
+        Match(4, 6, (1, 2)),
+    )
 
 
 def test_a_mac_is_the_same_in_capitals() -> None:
