@@ -17,7 +17,7 @@ def prepare(work: Work) -> None:
         work.finish()
         return
     image = guests.image_of(row, work.worker.clients.image)
-    iso = configdrive.build(metadata.config_drive(row)) if row.config_drive else None
+    iso = configdrive.build(**metadata.config_drive(row)) if row.config_drive else None
     on_this_host(work, "prepare", guests.guest_of(row), image, iso)
     work.advance()
 
