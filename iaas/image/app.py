@@ -9,13 +9,14 @@ import importlib
 from typing import Any
 
 from iaas.common.conf import Settings
+from iaas.common.periodic import Runner
 from iaas.common.rest import pipeline
 from iaas.common.rest.dispatch import Api
 from iaas.common.rest.middleware import Bound
 from iaas.common.rest.operations import Resource
 from iaas.identity.client import IdentityClient
 from iaas.image import clients as _clients
-from iaas.image import faults
+from iaas.image import faults, sweep
 from iaas.image.api import versions
 from iaas.image.clients import ImageClients
 
@@ -53,3 +54,18 @@ def make(settings: Settings, clients: ImageClients | None = None) -> Bound:
     bound = pipeline.load("image", made, settings.api.paste_file)
     made.policy.require_rules(rule for resource in resources() for rule in (op.policy for op in resource))
     return bound
+
+
+class Upkeep:
+    """What the service does by itself while its process runs; its connections end with it."""
+
+    def __init__(self, clients: ImageClients) -> None:
+        self._clients = clients
+        self._runner = Runner(sweep.table_of(clients))
+
+    def start(self) -> None:
+        self._runner.start()
+
+    def stop(self) -> None:
+        self._runner.stop()
+        self._clients.close()

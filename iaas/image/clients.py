@@ -30,6 +30,11 @@ class ImageClients(SimpleNamespace):
     identity: Any
     slots: runtime.Semaphore
 
+    def close(self) -> None:
+        """End the connections; a request that still runs fails."""
+        self.store.close()
+        self.db.close()
+
 
 def make(settings: Settings, identity: Any, db: Database | None = None, store: Store | None = None) -> ImageClients:
     """Return the clients ``settings`` describe, on an open database and store if they are given."""

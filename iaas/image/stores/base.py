@@ -120,6 +120,10 @@ class Store(abc.ABC):
         Uploads that still run, in whatever process of this host, are left alone.
         """
 
+    @abc.abstractmethod
+    def close(self) -> None:
+        """End what the store holds open; nothing may be called after it."""
+
     def location(self, image_id: str) -> str:
         """Return where the blob of an image is, or would be.
 

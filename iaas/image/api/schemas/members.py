@@ -11,4 +11,4 @@ STATUSES = ("pending", "accepted", "rejected")
 _MEMBER: Schema = {"type": "string", "minLength": 1, "maxLength": 64, "format": "no-control"}
 
 ADD = obj(("member",), member=_MEMBER)
-ANSWER = obj(("status",), status={"enum": list(STATUSES)})
+ANSWER = obj(("status",), status={"enum": list(STATUSES)}, member=_MEMBER)  # the command line repeats the member
