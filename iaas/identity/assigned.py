@@ -144,7 +144,8 @@ def _expanded(tx: Tx, wanted: Wanted, tree: RoleTree, line: Assigned) -> Iterato
         ]
     else:
         lines = [line]
+    shown = {role_id for role_id, _ in tree.named([line.role_id])}
     for role_id, prior_id in tree.closure([line.role_id]).items():
-        if wanted.role_id in (None, role_id):
+        if role_id in shown and wanted.role_id in (None, role_id):
             prior = prior_id if prior_id != role_id else None
             yield from (replace(one, role_id=role_id, prior_id=prior) for one in lines)

@@ -17,6 +17,11 @@ def find(tx: Tx, credential_id: str) -> Any | None:
     return tx.one(sa.select(credentials).where(credentials.c.id == credential_id))
 
 
+def find_key(tx: Tx, lookup: str) -> Any | None:
+    """Return the EC2 credential whose access key has that SHA-256, or None."""
+    return tx.one(sa.select(credentials).where(credentials.c.lookup == lookup, credentials.c.type == "ec2"))
+
+
 def get(tx: Tx, credential_id: str) -> Any:
     """:raises NotFound: no such credential."""
     row = find(tx, credential_id)

@@ -151,7 +151,8 @@ sa.Index("ix_endpoints_service", endpoints.c.service_id)
 credentials = base.table(
     base.IDENTITY,
     "credentials",
-    base.ident("id", primary_key=True),  # of an EC2 key: the SHA-256 of its access id
+    base.ident("id", primary_key=True),
+    base.ident("lookup", nullable=False, unique=True),  # of an EC2 key: the SHA-256 of its access key; else the id
     base.ident("user_id", sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     base.ident("project_id"),
     base.text("type", 255, nullable=False),

@@ -73,17 +73,18 @@ def create(call: Call) -> dict[str, Any]:
     values = CREDENTIAL.values({name: value for name, value in wanted.items() if name != "blob"})
     values.setdefault("user_id", call.ctx.user_id)
     check(call, user_id=values["user_id"])
-    values["id"] = ids.new()
+    values["id"] = values["lookup"] = ids.new()
     if values["type"] == EC2:
-        values["id"] = _ec2_id(wanted["blob"])
+        values["id"] = values["lookup"] = _lookup(wanted["blob"])
         if values.get("project_id") is None:
             raise errors.Invalid(reason="An EC2 credential needs a project_id.")
     values["blob"] = call.clients.vault.seal(wanted["blob"])
-    return {"credential": view(call, add(call, values))}
+    anybodys = call.clients.policy.allows(call.ctx, call.operation.policy, {"user_id": ""})
+    return {"credential": view(call, add(call, values, any_project=anybodys))}
 
 
-def _ec2_id(blob: str) -> str:
-    """The id of an EC2 credential is made of its access key, so that a key is found without decrypting any."""
+def _lookup(blob: str) -> str:
+    """What an EC2 credential is found by: a digest of its access key, so that none is decrypted to find one."""
     try:
         parsed = bodies.parse(blob.encode())
     except errors.Invalid:
@@ -93,8 +94,10 @@ def _ec2_id(blob: str) -> str:
     return hashlib.sha256(parsed["access"].encode()).hexdigest()
 
 
-def add(call: Call, values: dict[str, Any]) -> Any:
+def add(call: Call, values: dict[str, Any], *, any_project: bool = False) -> Any:
     """Add a row and return it.
+
+    :param any_project: whether a key may be made in advance of a role on its project; it opens nothing without one
 
     :raises Forbidden: the user has no role on the project, or as many credentials as one may have.
     """
@@ -104,17 +107,14 @@ def add(call: Call, values: dict[str, Any]) -> Any:
         users.get(tx, values["user_id"])
         if values.get("project_id") is not None:
             projects_db.get(tx, values["project_id"])
-        if values["type"] == EC2 and not has_role(tx, values["user_id"], values["project_id"]):
+        if values["type"] == EC2 and not any_project and not has_role(tx, values["user_id"], values["project_id"]):
             raise errors.Forbidden(action="make a credential for a project the user has no role on")
         if credentials.count_of(tx, values["user_id"]) >= MAX_PER_USER:
             raise errors.Forbidden(action=f"keep more than {MAX_PER_USER} credentials for a user")
         credentials.add(tx, **values)
         return credentials.get(tx, values["id"])
 
-    try:
-        return call.clients.db.write(call.ctx, write)
-    except DuplicateKey:
-        raise errors.Conflict(reason="A credential with that access key exists.") from None
+    return _written(call, write)
 
 
 def has_role(tx: Tx, user_id: str, project_id: str) -> bool:
@@ -138,15 +138,22 @@ def update(call: Call) -> dict[str, Any]:
         if (kind == EC2) != (row.type == EC2):
             raise errors.Invalid(reason="A credential cannot become an EC2 credential, nor cease to be one.")
         if "blob" in wanted:
-            if kind == EC2 and _ec2_id(wanted["blob"]) != row.id:
-                raise errors.Invalid(reason="The access key of an EC2 credential cannot be changed.")
+            if kind == EC2:
+                values["lookup"] = _lookup(wanted["blob"])
             values["blob"] = call.clients.vault.seal(wanted["blob"])
         credentials.update(tx, credential_id, values)
         if kind == EC2:
             revoke.events(call.clients, tx, [{"delegate_id": credential_id}])
         return credentials.get(tx, credential_id)
 
-    return {"credential": view(call, call.clients.db.write(call.ctx, write))}
+    return {"credential": view(call, _written(call, write))}
+
+
+def _written(call: Call, write: Any) -> Any:
+    try:
+        return call.clients.db.write(call.ctx, write)
+    except DuplicateKey:
+        raise errors.Conflict(reason="A credential with that access key exists.") from None
 
 
 @resource.operation("DELETE", "/credentials/{credential_id}", policy="identity:delete_credential", status=204)

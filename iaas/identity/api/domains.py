@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from iaas.common import errors
@@ -41,22 +42,37 @@ def show(call: Call) -> dict[str, Any]:
 @resource.operation("POST", "/domains", policy="identity:create_domain", body=scopes.CREATE_DOMAIN, status=201)
 def create(call: Call) -> dict[str, Any]:
     """Create a domain."""
-    values = {"options": "{}", "tags": "[]", **DOMAIN.values(call.body["domain"]), "id": ids.new()}
+    return {"domain": view(call, add(call, call.body["domain"]))}
+
+
+def add(call: Call, wanted: Mapping[str, Any]) -> Any:
+    """Add a domain and return its row.
+
+    :raises Conflict: the name is taken.
+    """
+    values = {"options": "{}", "tags": "[]", **DOMAIN.values(wanted), "id": ids.new()}
 
     def write(tx: Tx) -> Any:
         domains.add(tx, **values)
         return domains.get(tx, values["id"])
 
-    return {"domain": view(call, _named(call, write))}
+    return _named(call, write)
 
 
 @resource.operation("PATCH", "/domains/{domain_id}", policy="identity:update_domain", body=scopes.UPDATE_DOMAIN)
 def update(call: Call) -> dict[str, Any]:
     """Change a domain; disabling it ends the tokens of its users and projects."""
-    domain_id = call.path["domain_id"]
+    return {"domain": view(call, change(call, call.path["domain_id"], call.body["domain"]))}
+
+
+def change(call: Call, domain_id: str, wanted: Mapping[str, Any]) -> Any:
+    """Change a domain and return its row.
+
+    :raises Conflict: the name is taken.
+    """
 
     def write(tx: Tx) -> Any:
-        values = DOMAIN.values(call.body["domain"], domains.get(tx, domain_id))
+        values = DOMAIN.values(wanted, domains.get(tx, domain_id))
         domains.update(tx, domain_id, values)
         if values.get("enabled") is False:
             revoke.events(call.clients, tx, [{"domain_id": domain_id}])
@@ -64,13 +80,20 @@ def update(call: Call) -> dict[str, Any]:
             clock.advance(tx)
         return domains.get(tx, domain_id)
 
-    return {"domain": view(call, _named(call, write))}
+    return _named(call, write)
 
 
 @resource.operation("DELETE", "/domains/{domain_id}", policy="identity:delete_domain", status=204)
 def delete(call: Call) -> None:
     """Delete a disabled domain and everything in it."""
-    domain_id = call.path["domain_id"]
+    remove(call, call.path["domain_id"])
+
+
+def remove(call: Call, domain_id: str) -> None:
+    """Delete a domain.
+
+    :raises Forbidden: it is enabled.
+    """
 
     def write(tx: Tx) -> None:
         domains.get(tx, domain_id)

@@ -38,14 +38,14 @@ def _view(call: Call, row: Any) -> dict[str, Any]:
     }
 
 
-def credential_id(access: str) -> str:
-    """Return the id of the credential with that access key."""
+def lookup(access: str) -> str:
+    """Return what the credential with that access key is found by."""
     return hashlib.sha256(access.encode()).hexdigest()
 
 
 def _owned(call: Call, tx: Tx) -> Any:
-    row = credentials.find(tx, credential_id(call.path["access"]))
-    if row is None or row.user_id != call.path["user_id"] or row.type != generic.EC2:
+    row = credentials.find_key(tx, lookup(call.path["access"]))
+    if row is None or row.user_id != call.path["user_id"]:
         raise errors.NotFound(what="EC2 credential", id=call.path["access"])
     return row
 
@@ -90,7 +90,8 @@ def create(call: Call) -> dict[str, Any]:
     row = generic.add(
         call,
         {
-            "id": credential_id(access),
+            "id": lookup(access),
+            "lookup": lookup(access),
             "user_id": user_id,
             "project_id": project_id,
             "type": generic.EC2,
@@ -128,9 +129,7 @@ def create_token(call: Call) -> Reply:
     signed = call.body.get("credentials") or call.body["ec2Credentials"]
     moment = moment_of(call)
     with call.clients.db.read(call.ctx) as tx:
-        row = credentials.find(tx, credential_id(signed["access"]))
-    if row is not None and row.type != generic.EC2:
-        row = None
+        row = credentials.find_key(tx, lookup(signed["access"]))
     # an unknown key is checked against a secret nobody has: the same work, the same answer
     secret = orjson.loads(call.clients.vault.open(row.blob))["secret"] if row else runtime.secret_bytes(16).hex()
     window = datetime.timedelta(seconds=call.clients.settings.identity.clock_skew)

@@ -10,6 +10,7 @@ from iaas.db import codec
 from iaas.db.identity import clock, credentials, domains, projects
 from iaas.db.tx import DuplicateKey, Tx
 from iaas.identity import ids, revoke
+from iaas.identity.api import acting
 from iaas.identity.api.base import Resource, check, flag, link, listed, listing
 from iaas.identity.api.schemas import scopes
 from iaas.identity.shapes import PROJECT
@@ -28,9 +29,8 @@ def index(call: Call) -> dict[str, Any]:
     wanted = listing(call, text=("name", "domain_id", "parent_id"), flags=("enabled",))
     with call.clients.db.read(call.ctx) as tx:
         if flag(call, "is_domain"):
-            rows: Any = []  # domains are listed as domains
-        else:
-            rows = projects.page(tx, _under_domain(tx, wanted))
+            return listed(call, "projects", acting.page(tx, wanted), wanted.limit, acting.view)
+        rows = projects.page(tx, _under_domain(tx, wanted))
     return listed(call, "projects", rows, wanted.limit, view)
 
 
@@ -49,6 +49,9 @@ def show(call: Call) -> dict[str, Any]:
     project_id = call.path["project_id"]
     check(call, project_id=project_id)
     with call.clients.db.read(call.ctx) as tx:
+        domain = acting.find(tx, project_id)
+        if domain is not None:
+            return {"project": acting.view(call, domain)}
         row = projects.get(tx, project_id)
         shown = view(call, row)
         if "parents_as_list" in call.query:
@@ -84,9 +87,10 @@ def _or_none(tree: dict[str, Any]) -> Any:
 @resource.operation("POST", "/projects", policy="identity:create_project", body=scopes.CREATE_PROJECT, status=201)
 def create(call: Call) -> dict[str, Any]:
     """Create a project, under another one or at the top of a domain."""
+    if call.body["project"].get("is_domain"):
+        return acting.create(call)
     values = {"options": "{}", "tags": "[]", **PROJECT.values(call.body["project"]), "id": ids.new()}
-    if values.pop("is_domain", False):
-        raise errors.NotImplementedHere(what="A project that acts as a domain")
+    values.pop("is_domain", None)
 
     def write(tx: Tx) -> Any:
         _place(call, tx, values)
@@ -122,6 +126,8 @@ def _place(call: Call, tx: Tx, values: dict[str, Any]) -> None:
 def update(call: Call) -> dict[str, Any]:
     """Change a project; disabling it ends its tokens."""
     project_id = call.path["project_id"]
+    if _is_domain(call, project_id):
+        return acting.update(call, project_id)
 
     def write(tx: Tx) -> Any:
         row = projects.get(tx, project_id)
@@ -142,6 +148,8 @@ def update(call: Call) -> dict[str, Any]:
 def delete(call: Call) -> None:
     """Delete a project that has none below it."""
     project_id = call.path["project_id"]
+    if _is_domain(call, project_id):
+        return acting.delete(call, project_id)
 
     def write(tx: Tx) -> None:
         projects.get(tx, project_id)
@@ -151,7 +159,12 @@ def delete(call: Call) -> None:
         revoke.events(call.clients, tx, [{"project_id": project_id}, *ended])
         projects.delete(tx, project_id)
 
-    call.clients.db.write(call.ctx, write)
+    return call.clients.db.write(call.ctx, write)
+
+
+def _is_domain(call: Call, project_id: str) -> bool:
+    with call.clients.db.read(call.ctx) as tx:
+        return acting.find(tx, project_id) is not None
 
 
 def _named(call: Call, write: Any) -> Any:

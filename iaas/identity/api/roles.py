@@ -160,6 +160,8 @@ def imply(call: Call) -> dict[str, Any]:
         prior, implied = _pair(call, tx)
         if implied.name == "admin" and not implied.domain_id:
             raise errors.Forbidden(action="let a role imply admin")
+        if implied.domain_id and not prior.domain_id:
+            raise errors.Forbidden(action="let a role of every domain imply one of a single domain")
         clock.advance(tx)
         if prior.id in _tree(tx).closure([implied.id]):
             raise errors.Invalid(reason="A role cannot imply itself, not even through others.")

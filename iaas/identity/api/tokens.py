@@ -60,7 +60,6 @@ def _subject(call: Call, rule: str) -> tuple[str, Valid]:
     try:
         valid = call.clients.issuer.validate(call.ctx, moment_of(call), text)
     except BadToken:
-        call.clients.policy.check(call.ctx, rule)
         raise TokenNotFound() from None
     if own is None or valid.token.user_id != own.token.user_id or own.delegated:
         call.clients.policy.check(call.ctx, rule)

@@ -104,13 +104,14 @@ def delete(call: Call) -> None:
     status=204,
 )
 def change_password(call: Call) -> None:
-    """Change one's own password, knowing the old one."""
+    """Change a password, knowing the old one."""
     clients, user_id, wanted = call.clients, call.path["user_id"], call.body["user"]
-    check(call, user_id=user_id)
     passwords.check(wanted["password"])
     with clients.db.read(call.ctx) as tx:
         row = users.find(tx, user_id)
     if not clients.passwords.verify(row.password_hash if row is not None else None, wanted["original_password"]):
+        raise errors.Unauthenticated()
+    if row is None or not row.enabled or not row.domain_enabled:
         raise errors.Unauthenticated()
     if wanted["password"] == wanted["original_password"]:
         raise errors.Invalid(reason="The new password must differ from the one before.")

@@ -81,7 +81,11 @@ def test_an_ec2_credential_has_its_form_and_keeps_its_key(cloud, alice):
     assert made.status_int == 201
     assert create(cloud, token, type="ec2", blob=blob, project_id=alice.project_id).status_int == 409
     path = f"/v3/credentials/{made.json['credential']['id']}"
-    for change in ({"type": "totp"}, {"blob": json.dumps({"access": "other", "secret": "s"})}):
+    for change in ({"type": "totp"}, {"blob": "nonsense"}):
         assert cloud.request("PATCH", path, {"credential": change}, token).status_int == 400
-    shown = cloud.request("GET", f"/v3/users/{alice.id}/credentials/OS-EC2/key", token=token).json["credential"]
-    assert (shown["access"], shown["secret"]) == ("key", "s")
+    change = {"blob": json.dumps({"access": "other", "secret": "t"})}
+    assert cloud.request("PATCH", path, {"credential": change}, token).status_int == 200
+    keys = f"/v3/users/{alice.id}/credentials/OS-EC2"
+    assert cloud.request("GET", f"{keys}/key", token=token).status_int == 404
+    shown = cloud.request("GET", f"{keys}/other", token=token).json["credential"]
+    assert (shown["access"], shown["secret"]) == ("other", "t")

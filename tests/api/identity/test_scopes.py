@@ -44,7 +44,6 @@ def test_the_tree_of_projects_has_rules(cloud, admin):
     assert create(parent_id=top["id"], domain_id=domain["id"]) == 400
     assert create(name="top") == 409
     assert create(name="top", domain_id=domain["id"]) == 201
-    assert create(is_domain=True) == 501
     assert cloud.request("DELETE", path, token=admin).status_int == 403
     assert cloud.request("PATCH", path, {"project": {"enabled": False}}, admin).status_int == 403
     assert cloud.request("PATCH", path, {"project": {"parent_id": child["id"]}}, admin).status_int == 400
@@ -52,6 +51,20 @@ def test_the_tree_of_projects_has_rules(cloud, admin):
     for depth in range(3, 6):
         parent = cloud.make("project", "projects", name=f"at {depth}", parent_id=parent)["id"]
     assert create(parent_id=parent) == 403
+
+
+def test_a_domain_is_a_project_too(cloud, admin):
+    made = cloud.make("project", "projects", name="acme", is_domain=True)
+    assert (made["is_domain"], made["domain_id"], made["parent_id"]) == (True, None, None)
+    path = f"/v3/projects/{made['id']}"
+    assert cloud.request("GET", path, token=admin).json["project"] == made
+    assert cloud.request("GET", f"/v3/domains/{made['id']}", token=admin).json["domain"]["name"] == "acme"
+    found = cloud.request("GET", "/v3/projects?is_domain=true", token=admin).json["projects"]
+    assert {project["name"] for project in found} == {"Default", "acme"}
+    assert cloud.request("DELETE", path, token=admin).status_int == 403
+    assert cloud.request("PATCH", path, {"project": {"enabled": False}}, admin).json["project"]["enabled"] is False
+    assert cloud.request("DELETE", path, token=admin).status_int == 204
+    assert cloud.request("GET", path, token=admin).status_int == 404
 
 
 def test_a_token_is_not_for_a_disabled_project(cloud, admin):
@@ -105,9 +118,14 @@ def test_a_role_of_one_domain_is_listed_with_it_and_assigned_inside_of_it(cloud,
     user = cloud.make("user", "users", name="alice")
     assert role["id"] not in cloud.request("GET", "/v3/roles", token=admin).text
     assert role["id"] in cloud.request("GET", f"/v3/roles?domain_id={domain['id']}", token=admin).text
+    anybody = cloud.ids.role_ids["reader"]
+    assert cloud.request("PUT", f"/v3/roles/{role['id']}/implies/{anybody}", token=admin).status_int == 201
+    assert cloud.request("PUT", f"/v3/roles/{anybody}/implies/{role['id']}", token=admin).status_int == 403
     for project, status in ((inside, 204), (outside, 403)):
         path = f"/v3/projects/{project['id']}/users/{user['id']}/roles/{role['id']}"
         assert cloud.request("PUT", path, token=admin).status_int == status
+    found = assigned(cloud, admin, f"effective&user.id={user['id']}")
+    assert [line["role"]["id"] for line in found] == [anybody]
 
 
 def test_implied_roles(cloud, admin):
