@@ -188,12 +188,11 @@ def wired(tx: Tx, host: str, port_ids: Sequence[str]) -> int:
     return tx.count(sa.update(ports).where(*where, changed).values(**values))
 
 
-def closed(tx: Tx, host: str, port_id: str, reason: str) -> int:
-    """Record that a port bound to ``host`` stays closed, and why."""
+def closed(tx: Tx, host: str, port_id: str, reason: str | None) -> int:
+    """Record that a port bound to ``host`` carries nothing; ``reason`` says what is wrong, if anything is."""
     where = (ports.c.host == host, ports.c.id == port_id)
-    changed = sa.or_(ports.c.status != DOWN, ports.c.error.is_(None), ports.c.error != reason[:255])
-    values = {"status": DOWN, "error": reason[:255], "revision": ports.c.revision + 1}
-    return tx.count(sa.update(ports).where(*where, changed).values(**values))
+    values = {"status": DOWN, "error": reason[:255] if reason else None, "revision": ports.c.revision + 1}
+    return tx.count(sa.update(ports).where(*where).values(**values))
 
 
 def network_info(tx: Tx, instance_id: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from iaas.db import paging
 from iaas.db.models.networks import fixed_ips, port_groups, ports
 from iaas.db.models.networks import security_group_rules as rules
 from iaas.db.models.networks import security_groups as groups
+from iaas.db.ports import COMPUTE_OWNER
 from iaas.db.tx import Tx
 
 
@@ -177,11 +178,13 @@ def _hosts(tx: Tx, where: Any) -> list[str]:
 
 
 def members(tx: Tx, group_ids: Sequence[str]) -> Sequence[sa.Row[Any]]:
-    """Return (group_id, address) of every port in these groups."""
+    """Return (group_id, address) of every port in these groups, without those of servers that are on no host."""
+    nowhere = ports.c.device_owner.like(f"{COMPUTE_OWNER}%") & ports.c.host.is_(None)
     query = (
         sa.select(port_groups.c.group_id, fixed_ips.c.address)
         .join(fixed_ips, fixed_ips.c.port_id == port_groups.c.port_id)
-        .where(port_groups.c.group_id.in_(list(group_ids)))
+        .join(ports, ports.c.id == port_groups.c.port_id)
+        .where(port_groups.c.group_id.in_(list(group_ids)), ~nowhere)
     )
     return tx.all(query)
 
