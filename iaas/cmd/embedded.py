@@ -132,9 +132,12 @@ def _bootstrap(settings: Any, secrets: dict[str, str], state_dir: Path) -> None:
     from iaas.cmd import seed
     from iaas.db.tx import Database
     from iaas.identity import clients as identity_clients
+    from iaas.identity import keys
     from iaas.identity.bootstrap import bootstrap
 
     identity_db = Database(settings.database.identity_url)
+    keys.create(settings.identity.key_dir)
+    keys.create(settings.identity.credential_key_dir)
     vault = identity_clients.make(settings, identity_db).vault
     made = bootstrap(
         identity_db,
