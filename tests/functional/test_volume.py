@@ -297,13 +297,20 @@ def test_a_worker_killed_between_any_two_steps_loses_nothing(stores, point):
 @pytest.mark.parametrize(("method", "at"), [("create", "before"), ("create", "after"), ("delete", "after")])
 def test_a_worker_killed_in_the_back_end_does_the_step_again(stores, method, at):
     stores.start("scheduler", "store1")
-    stores.worlds["store1"].fail_next(method, ProcessKilled(), at=at)
+    world = stores.worlds["store1"]
+    world.fail_next(method, ProcessKilled(), at=at)
     volume_id = stores.api.make(2)["id"]
+    if method == "create":
+        stores.until(lambda: world.calls["create"])
+        stores.restart()
     stores.until_status(volume_id, "available")
     stores.delete(volume_id)
+    if method == "delete":
+        stores.until(lambda: world.calls["delete"])
+        stores.restart()
     stores.until_status(volume_id, "gone")
     stores.nothing_is_left(volume_id)
-    assert stores.worlds["store1"].calls[method] == 2
+    assert world.calls[method] == 2
 
 
 def test_a_worker_killed_while_it_undoes_leaves_no_trace_either(stores):
