@@ -66,6 +66,7 @@ def _equal(column: Any, value: Any) -> sa.ColumnElement[bool]:
 def _beyond(column: Any, direction: str, value: Any) -> sa.ColumnElement[bool]:
     if value is None:
         return column.isnot(None) if direction == "asc" else sa.false()
+    at = sa.literal(value, column.type)  # True and False compare as values only when bound
     if direction == "asc":
-        return column > value
-    return sa.or_(column < value, column.is_(None)) if column.nullable else column < value
+        return column > at
+    return sa.or_(column < at, column.is_(None)) if column.nullable else column < at

@@ -36,7 +36,7 @@ instances = base.table(
     base.json("key"),  # {"name", "type", "public_key"}
     base.json("metadata", nullable=False),
     base.json("tags", nullable=False),
-    sa.Column("user_data", sa.Text(length=65_535)),
+    sa.Column("user_data", sa.Text()),
     base.flag("config_drive"),
     base.flag("locked"),
     base.text("locked_reason"),

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from iaas.api.compute.flavors import SORT
+
 SMALL = {"name": "m1.small", "id": "2", "ram": 2048, "vcpus": 1, "disk": 20}
 
 
@@ -135,6 +137,20 @@ def test_list_is_filtered_sorted_and_paged(api):
     assert names(last) == ["f3"]
     assert "flavors_links" not in last.json
     assert names(api.request("GET", "/flavors?limit=0")) == []
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("key", sorted(SORT))
+def test_pages_by_any_key_show_every_flavor_once(api, key, direction):
+    for index in range(3):
+        make(api, id=f"i{index}", name=f"f{index}", **{"os-flavor-access:is_public": index != 1})
+    found, href = [], f"/flavors?limit=1&is_public=None&sort_key={key}&sort_dir={direction}"
+    while href:
+        page = api.request("GET", href, ctx=api.admin)
+        found += names(page)
+        links = page.json.get("flavors_links")
+        href = links[0]["href"].removeprefix("http://127.0.0.1:8774/v2.1") if links else None
+    assert sorted(found) == ["f0", "f1", "f2"]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=True),
         sa.Column("metadata", sa.Text(), nullable=False),
         sa.Column("tags", sa.Text(), nullable=False),
-        sa.Column("user_data", sa.Text(length=65535), nullable=True),
+        sa.Column("user_data", sa.Text(), nullable=True),
         sa.Column("config_drive", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("locked", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("locked_reason", sa.String(length=255), nullable=True),
