@@ -151,6 +151,7 @@ def _bootstrap(settings: Any, secrets: dict[str, str], state_dir: Path) -> None:
     database = Database(settings.database.url)
     database.write(ctx, seed.flavors, FLAVORS)
     database.write(ctx, seed.default_network, made.project_id)
+    database.write(ctx, seed.unlimited, made.project_id)
     _write_rc(settings, secrets, state_dir, access, secret)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from iaas.common import runtime
-from iaas.db import codec
+from iaas.db import codec, quotas
 from iaas.db import flavors as flavor_rows
 from iaas.db import networks as network_rows
 from iaas.db.identity import credentials
@@ -50,6 +50,12 @@ def default_network(tx: Tx, project_id: str) -> None:
     subnets.add(tx, UNLIMITED, subnets.NewSubnet(made.row.id, CIDR, 4, name=NETWORK))
 
 
+def unlimited(tx: Tx, project_id: str) -> None:
+    """Give the administrator's own project no limits."""
+    for resource in ("instances", "cores", "ram", "ports", "volumes", "gigabytes"):
+        quotas.set_limit(tx, project_id, resource, quotas.UNLIMITED)
+
+
 def ec2_credential(tx: Tx, vault: Vault, user_id: str, project_id: str) -> tuple[str, str]:
     """Return the access and secret key of the user's first EC2 credential, made if there is none."""
     for row in credentials.of_user(tx, user_id, "ec2"):
@@ -57,9 +63,11 @@ def ec2_credential(tx: Tx, vault: Vault, user_id: str, project_id: str) -> tuple
             kept = codec.load(vault.open(row.blob))
             return kept["access"], kept["secret"]
     access, secret = runtime.secret_bytes(16).hex(), runtime.secret_bytes(16).hex()
+    digest = hashlib.sha256(access.encode()).hexdigest()
     credentials.add(
         tx,
-        id=hashlib.sha256(access.encode()).hexdigest(),
+        id=digest,
+        lookup=digest,
         user_id=user_id,
         project_id=project_id,
         type="ec2",

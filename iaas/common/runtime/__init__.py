@@ -22,6 +22,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from iaas.common.runtime import memory
 from iaas.common.runtime.base import (
     Backend,
     Empty,
@@ -58,6 +59,7 @@ def use(back_end: str) -> None:
     if _backend is not None and _backend.name != back_end:
         raise RuntimeError(f"runtime back-end {_backend.name} is in use; {back_end} cannot be chosen any more")
     if _backend is None:
+        memory.settle()
         _backend = importlib.import_module(_BACKENDS[back_end]).make()
 
 

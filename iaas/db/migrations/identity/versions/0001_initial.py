@@ -242,6 +242,7 @@ def upgrade() -> None:
     op.create_table(
         "credentials",
         sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("lookup", sa.String(length=64), nullable=False),
         sa.Column("user_id", sa.String(length=64), nullable=False),
         sa.Column("project_id", sa.String(length=64), nullable=True),
         sa.Column("type", sa.String(length=255), nullable=False),
@@ -249,6 +250,7 @@ def upgrade() -> None:
         sa.Column("extra", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_credentials_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_credentials")),
+        sa.UniqueConstraint("lookup", name=op.f("uq_credentials_lookup")),
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_bin",
         mariadb_engine="InnoDB",
