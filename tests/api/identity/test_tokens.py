@@ -183,7 +183,13 @@ def test_a_token_is_validated_by_itself_by_its_user_and_by_services_only(cloud):
     alice, bob = cloud.user(), cloud.user("bob")
     service = cloud.token("iaas", "service password", {"project": {"name": "service", "domain": {"id": "default"}}})
     subject = alice.token()
-    for token, status in ((subject, 200), (alice.token(), 200), (cloud.token(), 200), (service, 200), (bob.token(), 403)):
+    for token, status in (
+        (subject, 200),
+        (alice.token(), 200),
+        (cloud.token(), 200),
+        (service, 200),
+        (bob.token(), 403),
+    ):
         for method in ("GET", "HEAD"):
             response = cloud.request(method, "/v3/auth/tokens", token=token, X_Subject_Token=subject)
             assert response.status_int == status
