@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from iaas.common import shell
+from iaas.common import runtime, shell
 from iaas.network import driver as promised
 from iaas.network.driver import Desired, Port, Rule, Subnet
 from iaas.network.drivers.flat import links
@@ -123,6 +123,27 @@ def _unnested(plain: Any, watched: Any) -> Any:
             inside.clear()
 
     return run
+
+
+def test_not_one_forbidden_frame_passes_while_rules_are_loaded_again_and_again_t46(lab: FlatLab) -> None:
+    def desired(step: int) -> Desired:
+        port = 1000 + step
+        rules = {"web": (Rule("r", "ingress", "IPv4", "tcp", port, port),)}
+        others = (C,) if step % 2 else ()
+        return make_desired(A, replace(B, group_ids=("plain", "web")), *others, rules=rules)
+
+    lab.driver.converge(desired(0))
+    first, second = lab.guests_of(A, B)
+    forbidden, known = first.datagram(second, "udp", 5000)
+    forged, known_forged = first.datagram(second, "tcp", 1000, ip="10.77.0.99")
+    passing = runtime.spawn(lambda: [lab.driver.converge(desired(step)) for step in range(1, 9)])
+    sent = 0
+    while not passing.done:
+        sent += first.send(forbidden) and first.send(forged)
+        runtime.sleep(0)
+    assert all(report.wired >= {A.id, B.id} for report in passing.wait())
+    assert sent > 100
+    assert second.receive(lambda frame: known(frame) or known_forged(frame), QUIET) is None
 
 
 def test_flushed_rules_and_dead_servers_come_back_with_the_next_pass(lab: FlatLab) -> None:

@@ -108,16 +108,16 @@ class Firewall:
             except shell.CommandFailed as error:
                 self._members = {}
                 raise NetworkError(reason=f"The members of groups cannot be loaded: {error.message}") from None
-        left = [(ip, None) for name, (_, ips) in wants.items() for ip in self._members.get(name, frozenset()) - ips]
-        self._forget(left)
+        known = self._members
+        self._forget(flows.Ended(ip) for name, (_, ips) in wants.items() for ip in known.get(name, frozenset()) - ips)
         self._members = {name: ips for name, (_, ips) in wants.items()}
         return [name for name in there if name not in wants]
 
-    def _forget(self, ended: Iterable[tuple[str, int | None]]) -> None:
+    def _forget(self, ended: Iterable[flows.Ended]) -> None:
         lines = flows.deletions(ended)
         if lines:
             text = "\n".join(lines) + "\n"
-            self._host.run(["conntrack", "--load-file", "/dev/stdin"], stdin=text, check=False)  # finding none is fine
+            self._host.run(["conntrack", "--load-file", "/dev/stdin"], stdin=text)
 
     # -- rules
 

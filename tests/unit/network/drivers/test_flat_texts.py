@@ -109,14 +109,29 @@ def test_flows_are_forgotten_when_a_port_may_do_less_and_only_then() -> None:
     ledger = flows.Flows()
     web, ssh = Rule("w", "ingress", "IPv4", "tcp", 80, 80), Rule("s", "ingress", "IPv4", "tcp", 22, 22)
 
-    def after(*found: Rule) -> list[tuple[str, int | None]]:
+    def after(*found: Rule) -> list[flows.Ended]:
         return ledger.ended(planning.make(make_desired(A, rules={"plain": found})), SITE.slots)
 
     assert after(web) == []
     assert after(web, ssh) == []
     assert after(ssh, web) == []
-    assert after(ssh) == [("10.77.0.11", 3)]
-    assert ledger.ended(planning.make(Desired()), SITE.slots) == [("10.77.0.11", 3)]
+    assert after(ssh) == [flows.Ended("10.77.0.11", 3, "10.77.0.0/24")]
+    assert ledger.ended(planning.make(Desired()), SITE.slots) == [flows.Ended("10.77.0.11", 3, "10.77.0.0/24")]
+
+
+def test_flows_of_neighbouring_addresses_are_forgotten_together() -> None:
+    ended = [flows.Ended(f"10.77.0.{n}", 3, "10.77.0.0/24") for n in (4, 5, 6, 7)]
+    assert flows.deletions(ended) == [
+        "-D -f ipv4 -s 10.77.0.4/30 --orig-zone 3",
+        "-D -f ipv4 -d 10.77.0.4/30 --orig-zone 3",
+        "-D -f ipv4 -d 10.77.0.4/30 --orig-zone 0",
+    ]
+    assert flows.deletions([flows.Ended("fd00::1")]) == ["-D -f ipv6 -s fd00::1/128", "-D -f ipv6 -d fd00::1/128"]
+
+
+def test_forgetting_costs_no_more_than_a_bound_for_each_network_t50() -> None:
+    ended = [flows.Ended(f"10.77.{n // 100}.{2 * (n % 100)}", 3, "10.77.0.0/16") for n in range(1000)]
+    assert flows.deletions(ended) == ["-D -f ipv4 --orig-zone 3", "-D -f ipv4 -d 10.77.0.0/16 --orig-zone 0"]
 
 
 # -- DHCP ----------------------------------------------------------------------------------------------------
