@@ -43,6 +43,8 @@ class Runner:
             try:
                 row.run()
             except Exception:
+                if self._stopped.is_set():
+                    return  # what it worked with was being closed
                 LOG.exception("periodic task %s failed; it is tried again", row.name)
             self._pause(row)
 

@@ -22,7 +22,8 @@ class HostIdentity:
 
     def __init__(self, state_dir: Path) -> None:
         """:raises HostTaken: another process serves the same folder."""
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_dir.mkdir(parents=True, exist_ok=True)
+        state_dir.chmod(0o711)  # the hypervisor's own user passes through to the disks it was given
         path = state_dir / "host-id"
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:

@@ -275,7 +275,7 @@ class Engine:
                 outcomes.FAILED[job.resource_type](tx, job, fault)
                 return
             values = {"step": first.name, "topic": first.topic(None), "host": None, "error": None}
-            args = codec.dump({**work.args, "excluded": excluded})
+            args = codec.dump({**work.args, "excluded": excluded, "last_error": fault["message"]})
             events = codec.dump(self._events(work, fault, "Error"))
             if not db.advance(
                 tx, job, self.owner, keep_for=None, args=args, events=events, updated_at=runtime.time(), **values

@@ -21,8 +21,11 @@ class Verdict:
     fitting: list[HostState] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)  # fitted, but were sold to somebody else in the meantime
 
-    def tenant_sentence(self) -> str:
-        """How many hosts there are, which requirement failed on how many, and the nearest miss; no names."""
+    def tenant_sentence(self, last_error: str | None = None) -> str:
+        """How many hosts there are, which requirement failed on how many, and the nearest miss; no names.
+
+        :param last_error: why an earlier host could not build the server after all
+        """
         if self.hosts == 0:
             return "No valid host was found. The cloud has no compute hosts; ask its operator."
         parts = [f"{name} failed on {len(misses)}" for name, misses in self.refused.items() if misses]
@@ -32,6 +35,8 @@ class Verdict:
         nearest = self.nearest()
         if nearest is not None:
             sentence += f" The nearest had {nearest.why}."
+        if last_error is not None:
+            sentence += f" The last try failed: {last_error}"
         return sentence
 
     def nearest(self) -> Miss | None:

@@ -16,7 +16,7 @@ Filter = Callable[[Request, HostState], Miss | None]
 ALL: dict[str, Filter] = {
     "up": state.is_up,
     "enabled": state.is_enabled,
-    "not tried yet": state.not_excluded,
+    "not tried before": state.not_excluded,
     "availability zone": state.in_zone,
     "wanted host": state.is_wanted_host,
     "memory": capacity.has_memory,

@@ -44,7 +44,7 @@ def place(work: Work) -> None:
         else:
             return
     work.db.write(work.ctx, _keep, work.id, policy_name, verdict, None)
-    raise Permanent(reason=verdict.tenant_sentence())
+    raise Permanent(reason=verdict.tenant_sentence(work.args.get("last_error")))
 
 
 def _request(instance: Any, args: dict[str, Any]) -> Request:

@@ -57,6 +57,7 @@ stdio_handler = "file"
 # just those paths.  A KVM that is not used is hidden: libvirt tries it for 8 s at each start where it hangs.
 SCRIPT = """\
 set -e
+umask 022
 home=$1 kvm=$2 closed=$3; shift 3
 mount --bind "$home/etc" /etc/libvirt
 mount --bind "$home/lib" /var/lib/libvirt
