@@ -15,12 +15,15 @@ from iaas.image import policies
 from iaas.image.stores.base import Store
 from iaas.image.stores.file import FileStore
 
+FAST_DOWNLOADS = 8
+
 
 class ImageClients(SimpleNamespace):
     """The connections of one image process.
 
     :ivar identity: what the ``auth`` filter validates tokens with
     :ivar slots: one for each upload that may run
+    :ivar lanes: one for each download that may use a large buffer
     """
 
     settings: Settings
@@ -29,6 +32,7 @@ class ImageClients(SimpleNamespace):
     store: Store
     identity: Any
     slots: runtime.Semaphore
+    lanes: runtime.Semaphore
 
     def close(self) -> None:
         """End the connections; a request that still runs fails."""
@@ -51,4 +55,5 @@ def make(settings: Settings, identity: Any, db: Database | None = None, store: S
         store=store or FileStore(Path(settings.image.store_dir)),
         identity=identity,
         slots=runtime.semaphore(settings.image.max_uploads),
+        lanes=runtime.semaphore(FAST_DOWNLOADS),
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 from iaas.common.fsm import Machine, Restart, State, Transition
 
 #: seconds an upload may be silent: one that lives says so every ``BEAT`` seconds
-SAVING_LIMIT = 60.0
-BEAT = 10.0
+SAVING_LIMIT = 35.0
+BEAT = 8.0
 
 #                   (status,)        OpenStack      EC2           on restart    time limit
 QUEUED = State(("queued",), "queued", "pending")

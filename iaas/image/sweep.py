@@ -19,9 +19,11 @@ from iaas.image import service, states
 from iaas.image.clients import ImageClients
 
 LOG = logging.getLogger(__name__)
-EVERY = 20.0
+EVERY = 15.0
 #: seconds a blob may be without an image: a link is made just before its row is committed
 ORPHAN_AGE = 30.0
+#: seconds a part may be without a writer: the store knows the living by their locks
+PART_AGE = 10.0
 
 
 def table_of(clients: ImageClients) -> list[Periodic]:
@@ -35,7 +37,7 @@ def run(clients: ImageClients) -> None:
     _bury_the_dead(clients, ctx)
     _requeue_silent_uploads(clients, ctx)
     _remove_orphans(clients, ctx)
-    clients.store.sweep()
+    clients.store.sweep(PART_AGE)
 
 
 def _bury_the_dead(clients: ImageClients, ctx: RequestContext) -> None:

@@ -263,6 +263,19 @@ def test_a_range_past_the_end_is_refused(api):
     assert answer.headers["Content-Range"] == "bytes */10"
 
 
+def test_downloads_beyond_the_fast_ones_are_whole_too_and_lanes_come_back(api):
+    data = runtime.rng().randbytes(300_000)
+    image = api.make(alice, data)
+    api.clients.lanes = runtime.semaphore(1)
+    call = {"ctx": alice}
+    with api.opened("GET", file(image), **call) as first, api.opened("GET", file(image), **call) as second:
+        assert [len(chunk) for chunk in (next(iter(first)), next(iter(second)))] == [300_000, 65_536]
+    with api.opened("GET", file(image), **call) as dropped:
+        del dropped
+    assert api.request("GET", file(image), ctx=alice).data == data
+    assert api.clients.lanes.acquire(blocking=False)
+
+
 def test_a_blob_of_another_size_is_never_handed_out(api, caplog):
     image = api.make(alice, b"x" * 10)
     blob = next((p for p in api.folder.rglob(image["id"])), None)
