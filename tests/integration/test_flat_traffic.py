@@ -95,7 +95,7 @@ def test_rules_are_in_force_before_a_port_forwards_for_the_first_time_t46(lab: F
 
     def watched(argv: Sequence[str | Path], **words: Any) -> shell.Result:
         result = run(argv, **words)
-        there = links.read(lab.host) if run is not None else {}
+        there = links.read(lab.host)
         if B.tap in there and there[B.tap].up:
             text = run(["nsenter", f"--net=/run/netns/{lab.namespace}", "--", "iptables-save"]).out.decode()
             seen.append(f":iaas-i-{B.tap} " in text)
@@ -181,6 +181,19 @@ def test_an_interface_that_is_not_ours_is_left_alone(lab: FlatLab) -> None:
     assert all("not ours" in reason for reason in report.failed.values())
     lab.driver.converge(Desired())
     assert {A.tap, promised.bridge_name(TWIN.id)} <= set(links.read(lab.host))
+
+
+def test_what_a_killed_pass_left_is_finished_or_removed_by_the_next(lab: FlatLab) -> None:
+    """A bridge without address, a tap without mark, a tap that is not on its bridge yet."""
+    bridge = promised.bridge_name(NET.id)
+    lab.host.batch([f"link add name {bridge} type bridge", "tuntap add dev iaasnew0 mode tap"])
+    lab.host.batch([f"link set dev {bridge} alias '{links.NETWORK}{NET.id}'"])
+    lab.host.batch([f"tuntap add dev {A.tap} mode tap", f"link set dev {A.tap} alias '{links.PORT}{A.id}'"])
+    assert lab.driver.converge(make_desired(A)).wired == {A.id}
+    assert lab.offers(A) == "10.77.0.11"
+    there = links.read(lab.host)
+    assert "iaasnew0" not in there
+    assert there[bridge].addresses == {"10.77.0.1/24"}
 
 
 def test_a_changed_port_costs_few_commands(lab: FlatLab) -> None:

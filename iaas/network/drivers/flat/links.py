@@ -18,6 +18,7 @@ from iaas.network.drivers.plan import Plan
 
 NETWORK = "iaas network "
 PORT = "iaas port "
+UNMARKED = "iaasnew"  # names of interfaces in the making
 TABLES_FROM = 20_000  # routing tables of networks: this plus the network's number
 
 
@@ -43,6 +44,13 @@ class Commands:
     def add(self, line: str, owner: str | None = None) -> None:
         self.lines.append(line)
         self.owners.append(owner)
+
+    def make(self, line: str, name: str, mark: str, owner: str) -> None:
+        """Make an interface that has its mark before it has its name: the kernel cannot do both at once."""
+        new = f"{UNMARKED}{len(self.lines)}"
+        self.add(line.format(new), owner)
+        self.add(f"link set dev {new} alias '{mark}'", owner)
+        self.add(f"link set dev {new} name {name}", owner)
 
     def run(self, host: Host) -> dict[str, str]:
         """Run them and return the first error of each owner; errors nobody owns are expected ones."""
@@ -95,11 +103,14 @@ def bridge_address(subnet: Subnet) -> str:
 def create(plan: Plan, links: Mapping[str, Link]) -> tuple[Commands, dict[str, str]]:
     """Return the commands for what is missing, all of it down still, and what cannot be: id -> reason."""
     commands, refused = Commands(), {}
+    for name in links:
+        if name.startswith(UNMARKED):  # left by a pass that was killed
+            commands.add(f"link del dev {name}")
     for network in plan.networks:
         name, there = bridge_name(network.id), links.get(bridge_name(network.id))
         if there is None:
-            commands.add(f"link add name {name} address {mac_of(network.id)} type bridge forward_delay 0", network.id)
-            commands.add(f"link set dev {name} alias '{NETWORK}{network.id}'", network.id)
+            kind = f"address {mac_of(network.id)} type bridge forward_delay 0"
+            commands.make(f"link add name {{}} {kind}", name, NETWORK + network.id, network.id)
         elif there.alias != NETWORK + network.id:
             refused[network.id] = f"interface {name} is there and is not ours"
     for wire in plan.wires:
@@ -111,8 +122,8 @@ def create(plan: Plan, links: Mapping[str, Link]) -> tuple[Commands, dict[str, s
             commands.add(f"link del dev {tap}", wire.port.id)
             there = None
         if there is None:
-            commands.add(f"tuntap add dev {tap} mode tap", wire.port.id)
-            commands.add(f"link set dev {tap} alias '{PORT}{wire.port.id}' addrgenmode none", wire.port.id)
+            commands.make("tuntap add dev {} mode tap", tap, PORT + wire.port.id, wire.port.id)
+            commands.add(f"link set dev {tap} addrgenmode none", wire.port.id)
     return commands, refused
 
 
