@@ -14,8 +14,9 @@ from iaas.image.clients import ImageClients
 from iaas.image.stores import base
 
 LOG = logging.getLogger(__name__)
+#: under 1 MiB, from which on memory is returned to the kernel and fetched anew for each chunk (runtime.memory);
 #: a download holds two chunks; a thousand slow clients must not hold gigabytes, so only some get large ones
-CHUNK = 2 * units.MIB
+CHUNK = 960 * units.KIB
 SMALL_CHUNK = 64 * units.KIB
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 

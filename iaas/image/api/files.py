@@ -16,7 +16,7 @@ from iaas.image.api.base import image_id, who
 
 resource = Resource()
 OCTETS = "application/octet-stream"
-CHUNK = units.MIB
+CHUNK = 960 * units.KIB  # under 1 MiB, as in downloads
 
 
 @resource.operation(
