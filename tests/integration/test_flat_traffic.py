@@ -212,11 +212,13 @@ def test_in_the_hosts_own_namespace_what_others_have_is_left_alone(lab: FlatLab,
         shell.run(["ipset", "create", "theirs", "hash:ip"])
         driver = FlatDriver(replace(lab.settings, state_dir=tmp_path / "other", namespace=None))
         driver.start_host()
-        assert driver.converge(make_desired(A)).wired == {A.id}
-        before = lab.changes()
-        assert driver.converge(make_desired(A)).wired == {A.id}
-        assert lab.changes() == before
-        driver.remove_all()
+        try:
+            assert driver.converge(make_desired(A)).wired == {A.id}
+            before = lab.changes()
+            assert driver.converge(make_desired(A)).wired == {A.id}
+            assert lab.changes() == before
+        finally:
+            driver.remove_all()
         saved = shell.run(["iptables-save"]).out.decode()
         assert "--dport 4 -j DROP" in saved
         assert "iaas" not in saved
