@@ -9,13 +9,16 @@ from iaas.db.identity import assignments, clock, domains, groups, projects, revo
 from iaas.db.identity.listing import Listing
 from iaas.db.models.identity import base
 from iaas.db.tx import Database, DuplicateKey
+from tests.fixtures.identity import database_url
+
+__all__ = ["database_url"]
 
 CTX = admin()
 
 
 @pytest.fixture
-def db():
-    made = Database("sqlite://")
+def db(database_url):
+    made = Database(database_url)
     base.IDENTITY.create_all(made.engine)
     made.write(CTX, fill)
     yield made
@@ -65,7 +68,7 @@ def test_events_carry_the_number_of_their_change_and_are_kept_as_long_as_they_ma
     db.write(CTX, revocations.add, 100.0, [{"user_id": "a"}, {"project_id": "p"}])
     with db.read(CTX) as tx:
         found = revocations.since(tx, 0)
-        assert [(event.seq, event.user_id, event.project_id) for event in found] == [(1, "a", None), (1, None, "p")]
+        assert {(event.seq, event.user_id, event.project_id) for event in found} == {(1, "a", None), (1, None, "p")}
         assert revocations.since(tx, 1) == []
     assert db.write(CTX, revocations.purge, found[0].issued_before + 99) == 0
     assert db.write(CTX, revocations.purge, found[0].issued_before + 101) == 2

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fixtures.identity import OTHER_PASSWORD, make_cloud
+from iaas.identity import periodic
+from tests.fixtures.identity import CONTEXT, OTHER_PASSWORD, make_cloud
 
 DOMAIN = {"domain": {"id": "default"}}
 
@@ -120,7 +121,7 @@ def test_t26_what_comes_back_does_not_bring_old_tokens_back_and_new_ones_live_at
 
 
 def test_t26_events_within_one_tick_of_the_clock_are_in_order(scene, monkeypatch):
-    moment = scene.cloud.clients.world.look(None).now
+    moment = scene.cloud.clients.world.look(CONTEXT).now
     monkeypatch.setattr("iaas.common.runtime.time", lambda: moment)
     with scene.cloud.clients.db.engine.connect() as connection:
         connection.connection.driver_connection.create_function("iaas_now", 0, lambda: moment)
@@ -214,3 +215,15 @@ def test_revocation_events_are_listed_for_services(scene):
     assert scene.cloud.request("GET", "/v3/OS-REVOKE/events?since=x", token=scene.admin).status_int == 400
     later = scene.cloud.request("GET", "/v3/OS-REVOKE/events?since=2999-01-01T00:00:00Z", token=scene.admin)
     assert later.json["events"] == []
+
+
+def test_revocations_are_kept_as_long_as_the_tokens_they_are_about_could_live(scene, monkeypatch):
+    token = scene.token()
+    scene.cloud.request("DELETE", "/v3/auth/tokens", token=token, X_Subject_Token=token)
+    assert periodic.purge(scene.cloud.clients) == 0
+    assert not scene.cloud.alive(token)
+    moment = scene.cloud.clients.world.look(CONTEXT)
+    later = moment._replace(now=moment.now + scene.cloud.settings.identity.token_lifetime + 1)
+    monkeypatch.setattr("iaas.db.identity.clock.look", lambda _tx: later)
+    assert periodic.purge(scene.cloud.clients) == 1
+    assert [row.name for row in periodic.table(scene.cloud.clients)] == ["purge revocations"]
