@@ -118,6 +118,19 @@ def find_live(tx: Tx, resource_type: str, resource_id: str) -> sa.Row[Any] | Non
     return tx.one(sa.select(jobs).where(jobs.c.live_key == live_key(resource_type, resource_id)))
 
 
+def find(tx: Tx, job_id: str) -> sa.Row[Any] | None:
+    return tx.one(sa.select(jobs, db_now().label("now")).where(jobs.c.id == job_id))
+
+
+def listed(tx: Tx, states: Sequence[str], limit: int, *, newest_first: bool, **equal: Any) -> Sequence[sa.Row[Any]]:
+    """Return jobs in any of ``states``, each with the database's ``now``: for operators to look at."""
+    query = sa.select(jobs, db_now().label("now")).where(jobs.c.state.in_(list(states)))
+    for name, value in equal.items():
+        query = query.where(jobs.c[name] == value)
+    order = jobs.c.created_at.desc() if newest_first else jobs.c.created_at
+    return tx.all(query.order_by(order, jobs.c.id).limit(limit))
+
+
 def supersede(tx: Tx, job: Any) -> bool:
     """End somebody else's job so that it can never advance again; False if it has just ended or moved on."""
     statement = (

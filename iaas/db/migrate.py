@@ -6,11 +6,14 @@ that finds its database current.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 from sqlalchemy.engine import Engine
 
 from iaas.common import errors
@@ -28,6 +31,11 @@ DATABASES = {
 class NotCurrent(errors.IaasError):
     kind = errors.Kind.CONFLICT
     template = "The {name} database is at version {found}, this release needs {wanted}; run: iaas-manage db sync"
+
+
+class Unusable(errors.IaasError):
+    kind = errors.Kind.UNAVAILABLE
+    template = "The {name} database {url} cannot be used: {why}; see [database] in the configuration"
 
 
 def metadata(name: str) -> sa.MetaData:
@@ -49,6 +57,45 @@ def version(engine: Engine) -> str | None:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def found(name: str, url: str) -> str | None:
+    """Return the version a database is at, None for one that is empty or, of SQLite, not there; it is not made.
+
+    :raises Unusable: it cannot be reached, or the URL makes no sense.
+    """
+    with usable(name, url):
+        parsed = sa.make_url(url)
+        if parsed.drivername.startswith("sqlite") and not Path(parsed.database or "").is_file():
+            return None
+        engine = engines.make(url, engines.Options())
+        try:
+            return version(engine)
+        finally:
+            engine.dispose()
+
+
+@contextlib.contextmanager
+def usable(name: str, url: str) -> Iterator[None]:
+    """Say in a sentence, without its password, why a database cannot be used.
+
+    :raises Unusable: in place of any error of the database.
+    """
+    try:
+        yield
+    except (exc.SQLAlchemyError, ImportError) as error:
+        if isinstance(error, exc.ArgumentError):  # whose words repeat the URL
+            why = "its URL is not like sqlite:////PATH or mysql+pymysql://USER:PASSWORD@HOST/NAME"
+        else:
+            why = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        raise Unusable(name=name, url=_shown(url), why=why) from error
+
+
+def _shown(url: str) -> str:
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except exc.ArgumentError:
+        return "URL"  # what it is not may hold a password anywhere
 
 
 def check(name: str, engine: Engine) -> None:

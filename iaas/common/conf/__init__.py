@@ -98,7 +98,7 @@ def _refuse_unknown(path: Path, known: Mapping[str, list[cfg.Opt]]) -> None:
         raise ConfigError(reason=f"{path}: {error}") from None
     for section, options in sections.items():
         for option in options:
-            _check(section, option.replace("-", "_"), known, str(path))
+            _check(section, option, known, str(path))  # with a dash it would be read by nobody
         if section not in known:
             _check(section, "", known, str(path))
 
