@@ -16,14 +16,14 @@ def timestamp(seconds: float | None) -> str | None:
     """Return ``2026-11-21T10:00:00Z``."""
     if seconds is None:
         return None
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def micros(seconds: float | None) -> str | None:
     """Return ``2026-11-21T10:00:00.000000``, as several compute and volume fields are written."""
     if seconds is None:
         return None
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="microseconds")[:26]
 
 
 def parse_time(text: str, name: str = "time") -> float:

@@ -64,7 +64,7 @@ class Details:
             "status": state.openstack,
             "tenant_id": row.project_id,
             "user_id": row.user_id,
-            "metadata": orjson.loads(row.metadata),
+            "metadata": orjson.Fragment(row.metadata),
             "hostId": host_id(row),
             "image": {"id": image, "links": [{"rel": "bookmark", "href": f"{base}/images/{image}"}]} if image else "",
             "flavor": self._flavor(row),
@@ -103,9 +103,9 @@ class Details:
             add(self, row, shown)
         return shown
 
-    def _flavor(self, row: Row) -> dict[str, Any]:
+    def _flavor(self, row: Row) -> Any:
         if self.version >= V2_47:
-            return orjson.loads(row.flavor)
+            return orjson.Fragment(row.flavor)
         link = {"rel": "bookmark", "href": f"{self.base}/flavors/{row.flavor_id}"}
         return {"id": row.flavor_id, "links": [link]}
 
@@ -170,7 +170,7 @@ def _from_2_19(show: Details, row: Row, shown: dict[str, Any]) -> None:
 
 
 def _from_2_26(show: Details, row: Row, shown: dict[str, Any]) -> None:
-    shown["tags"] = orjson.loads(row.tags)
+    shown["tags"] = orjson.Fragment(row.tags)
 
 
 def _from_2_63(show: Details, row: Row, shown: dict[str, Any]) -> None:
