@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import sqlalchemy as sa
 
 from iaas.common import errors, runtime
 from iaas.db import ports, quotas
@@ -14,9 +17,31 @@ from iaas.network.api.subnets import NewSubnet
 from tests.fixtures.network import Clients, make_clients, project, user
 
 
-@pytest.fixture
-def clients() -> Clients:
-    return make_clients()
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("mariadb", marks=pytest.mark.servers),
+        pytest.param("postgresql", marks=pytest.mark.servers),
+    ]
+)
+def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
+    """Clients on an empty database of each kind."""
+    if request.param == "sqlite":
+        yield make_clients()
+        return
+    url = sa.make_url(request.getfixturevalue(f"{request.param}_url"))
+    name = "n" + runtime.uuid().replace("-", "")
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    made = make_clients(url.set(database=name).render_as_string(hide_password=False))
+    try:
+        yield made
+    finally:
+        made.db.close()
+        with server.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE {name}"))
+        server.dispose()
 
 
 DEMO, OTHER, ADMIN = user("demo"), user("other"), user("admin", admin=True)
@@ -186,3 +211,41 @@ def test_a_project_has_one_default_group_however_many_ask_at_once(clients):
     ]
     assert len({task.wait().id for task in tasks}) == 1
     assert used(clients) == {"security_groups": 1, "security_group_rules": 4}
+
+
+def test_overlapping_subnets_made_at_once_are_one(clients):
+    (made,) = networks.create(clients, DEMO, [NewNetwork("net", DEMO.project_id)])
+    wanted = [NewSubnet(made.row.id, cidr, 4) for cidr in ("10.0.0.0/24", "10.0.0.0/25", "10.0.0.128/25") * 2]
+
+    def one(new: NewSubnet) -> str:
+        try:
+            return subnets.create(clients, DEMO, [new])[0].cidr
+        except errors.Invalid:
+            return ""
+
+    made_cidrs = {task.wait() for task in [runtime.spawn(one, new) for new in wanted]} - {""}
+    assert made_cidrs in ({"10.0.0.0/24"}, {"10.0.0.0/25", "10.0.0.128/25"})
+
+
+def test_a_network_is_deleted_or_used_never_both(clients):
+    """A port and the deletion of its network at the same time: one of them is refused."""
+    for _ in range(5):
+        network_id = a_network(clients)
+
+        def use(network_id: str = network_id) -> str:
+            try:
+                accept(clients, [Wanted(network_id=network_id)])
+            except errors.IaasError as error:
+                return str(error)
+            return ""
+
+        def delete(network_id: str = network_id) -> str:
+            try:
+                networks.delete(clients, DEMO, network_id)
+            except errors.IaasError as error:
+                return str(error)
+            return ""
+
+        tasks = [runtime.spawn(use), runtime.spawn(delete)]
+        used_error, delete_error = (task.wait() for task in tasks)
+        assert bool(used_error) != bool(delete_error), (used_error, delete_error)

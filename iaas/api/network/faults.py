@@ -21,6 +21,7 @@ def neutron(status: int, message: str, error: errors.IaasError | None) -> dict[s
 WORDS = {
     "GroupNotFound": "SecurityGroupNotFound",
     "GroupInUse": "SecurityGroupInUse",
+    "RuleExists": "SecurityGroupRuleExists",
     "RuleNotFound": "SecurityGroupRuleNotFound",
     "SchemaMismatch": "HTTPBadRequest",
     "Invalid": "InvalidInput",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from iaas.common import errors
+from iaas.db import codec
 
 MAX_PAIRS = 10
 _MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", re.ASCII)
@@ -53,3 +54,13 @@ def mac(text: str) -> str:
     if not _MAC.fullmatch(usual) or int(usual[:2], 16) & 1 or usual == "00:00:00:00:00:00":
         raise errors.Invalid(reason=f"'{text[:64]}' is not a valid MAC address.")
     return usual
+
+
+def text(pairs: Sequence[Pair]) -> str:
+    """Return pairs as a port's row keeps them."""
+    return codec.dump([[pair.address, pair.mac] for pair in pairs])
+
+
+def of_text(stored: str) -> tuple[Pair, ...]:
+    """Return the pairs a port's row keeps."""
+    return tuple(Pair(address, mac_) for address, mac_ in codec.load(stored, []))

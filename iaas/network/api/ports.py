@@ -9,7 +9,7 @@ from typing import Any
 
 from iaas.common import errors, runtime
 from iaas.common.context import RequestContext
-from iaas.db import codec, networks, quotas, security_groups, subnets
+from iaas.db import networks, quotas, security_groups, subnets
 from iaas.db import ports as db
 from iaas.db.models.networks import ports
 from iaas.db.tx import DuplicateKey, Tx
@@ -124,7 +124,7 @@ def _create(tx: Tx, clients: Any, new: NewPort) -> Port:
         "id": runtime.uuid(), "network_id": network.id, "project_id": new.project_id, "name": new.name,
         "description": new.description, "mac": new.mac or addresses.new_mac(), "admin_state_up": new.admin_state_up,
         "status": db.DOWN, "device_id": new.device_id, "device_owner": new.device_owner, "made_for_instance": False,
-        "device_index": 0, "host": None, "port_security": secured, "allowed_pairs": codec.dump(stored),
+        "device_index": 0, "host": None, "port_security": secured, "allowed_pairs": pairs.text(stored),
         "dns_name": "", "vnic_type": new.vnic_type, "error": None, "created_at": now, "updated_at": now, "revision": 1,
     }  # fmt: skip
     if not db.add_many(tx, [row], None if new.mac else addresses.new_mac):
@@ -251,10 +251,10 @@ def _columns(row: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     plain = ("name", "description", "admin_state_up", "mac", "port_security", "device_id", "device_owner", "vnic_type")
     values = {name: changes[name] for name in plain if name in changes}
     secured = changes.get("port_security", row.port_security)
-    known = tuple(Pair(*pair) for pair in codec.load(row.allowed_pairs, []))
+    known = pairs.of_text(row.allowed_pairs)
     stored = pairs.checked(changes.get("allowed_pairs", known), secured)
     if "allowed_pairs" in changes:
-        values["allowed_pairs"] = codec.dump(stored)
+        values["allowed_pairs"] = pairs.text(stored)
     return values
 
 

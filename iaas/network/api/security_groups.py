@@ -23,6 +23,11 @@ from iaas.network.api.rules import NewRule, digest, normalised
 DEFAULT = "default"
 
 
+class RuleExists(errors.IaasError):
+    kind = errors.Kind.CONFLICT
+    template = "Security group rule already exists in group {group}."
+
+
 @dataclass(frozen=True)
 class Group:
     """A security group with its rules."""
@@ -197,7 +202,7 @@ def _insert_rules(tx: Tx, project_id: str, rules: Sequence[NewRule]) -> list[Any
     try:
         db.add_rules(tx, values)
     except DuplicateKey:
-        raise errors.Conflict(reason="Security group rule already exists.") from None
+        raise RuleExists(group=values[0]["group_id"]) from None
     return [db.get_rule(tx, row["id"]) for row in values] if len(values) == 1 else []
 
 

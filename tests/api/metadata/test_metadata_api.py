@@ -181,8 +181,9 @@ def test_an_empty_secret_gives_metadata_to_nobody():
 
 @pytest.mark.parametrize(
     "path",
-    ["/latest/../etc/passwd", "/latest/meta-data/..", "/nonsense", "/latest/meta-data/instance-id/x", "/" + "a" * 10_000,
-     "/latest/meta-data/public-keys/0/_name", "/openstack/1999-01-01/meta_data.json", "/latest/user-data"],
+    ["/latest/../etc/passwd", "/latest/meta-data/..", "/nonsense", "/latest/meta-data/instance-id/x",
+     "/" + "a" * 10_000, "/latest/meta-data/public-keys/0/_name", "/openstack/1999-01-01/meta_data.json",
+     "/latest/user-data"],
 )  # fmt: skip
 def test_what_is_not_there_is_a_404(world, path):
     _, address = world.add_server()
