@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iaas.db import hosts, instances, ports, quotas, volumes
+from iaas.db import ec2, hosts, instances, ports, quotas, volumes
 from iaas.db.tx import Tx
 
 
@@ -11,6 +11,7 @@ def forget_instance(tx: Tx, instance_id: str) -> None:
     row = instances.remove(tx, instance_id)
     if row is None:
         return
+    ec2.keep_terminated(tx, row)
     hosts.release(tx, instance_id)
     if row.network_info:
         ports.release(tx, instance_id)

@@ -111,7 +111,7 @@ def verify(
         raise _refuse("a lone surrogate") from exc
     if not any(matches):
         raise _refuse("wrong signature")
-    _check_clock(signed, now, window)
+    check_clock(signed, now, window)
 
 
 def from_wsgi(environ: Mapping[str, Any], body: bytes) -> dict[str, Any]:
@@ -144,6 +144,14 @@ def from_wsgi(environ: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         "headers": {_title(name): value for name, value in headers.items() if name in keep},
         "body_hash": hashlib.sha256(body).hexdigest(),
     }
+
+
+def claims(credentials: Mapping[str, Any]) -> Signed:
+    """What a credentials document says of its own signature; nothing of it is verified.
+
+    :raises SignatureMismatch: it says nothing, or too much.
+    """
+    return _signed(_headers(credentials), _params(credentials))
 
 
 def canonical_path(path: str) -> str:
@@ -194,9 +202,7 @@ def _parts(credential: str, names: str, signature: str, date: str, expires: int 
     if not _DATE.fullmatch(date) or date[:8] != day:
         raise _refuse("no X-Amz-Date, or not the day of the scope")
     signed_headers = tuple(names.split(";"))
-    if list(signed_headers) != sorted(set(signed_headers)) or not all(
-        map(_SIGNED_NAME.fullmatch, signed_headers)
-    ):
+    if list(signed_headers) != sorted(set(signed_headers)) or not all(map(_SIGNED_NAME.fullmatch, signed_headers)):
         raise _refuse("the names of the signed headers are not in order")
     return Signed(access, (day, region, service), signed_headers, signature, date, expires)
 
@@ -305,7 +311,12 @@ def _check_claims(
         raise _refuse("the payload is another one")
 
 
-def _check_clock(signed: Signed, now: datetime.datetime, window: datetime.timedelta) -> None:
+def check_clock(signed: Signed, now: datetime.datetime, window: datetime.timedelta) -> None:
+    """Return if the request says it was signed within ``window`` of ``now``.
+
+    :raises RequestExpired: it was not, or its URL was made for a shorter time.
+    :raises SignatureMismatch: there is no such date.
+    """
     try:
         at = datetime.datetime.strptime(signed.date, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
     except ValueError as exc:
@@ -339,9 +350,7 @@ def _canonical(
     signed: Signed,
 ) -> str:
     pairs = sorted(
-        (quote(name, safe="-_.~"), quote(value, safe="-_.~"))
-        for name, values in params.items()
-        for value in values
+        (quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, values in params.items() for value in values
     )
     lines = [
         _text(credentials, "verb").upper(),

@@ -78,6 +78,21 @@ class InvalidRequest(Ec2Error):
     code = "InvalidRequest"
 
 
+class InvalidNextToken(Ec2Error):
+    code = "InvalidNextToken"
+    template = "The token in NextToken is not one this action gave out."
+
+
+class InvalidInstanceType(Ec2Error):
+    code = "InvalidInstanceType"
+    template = "The following supplied instance types do not exist: [{id}]"
+
+
+class TagLimitExceeded(Ec2Error):
+    code = "TagLimitExceeded"
+    kind = Kind.OVER_LIMIT
+
+
 class UnsupportedOperation(Ec2Error):
     code = "UnsupportedOperation"
     kind = Kind.NOT_IMPLEMENTED
@@ -157,6 +172,13 @@ class InvalidAmiIdMalformed(Malformed):
 class InvalidAmiIdNotFound(Missing):
     code = "InvalidAMIID.NotFound"
     template = "The image id '[{id}]' does not exist."
+
+
+class InvalidAmiIdUnavailable(Ec2Error):
+    """An image that is there and cannot be used now."""
+
+    code = "InvalidAMIID.Unavailable"
+    kind = Kind.CONFLICT
 
 
 class InvalidKeyPairFormat(Malformed):
@@ -377,6 +399,8 @@ def _code_of(error: errors.IaasError) -> type[Ec2Error]:
         return BY_NOUN.get(str(error.fields.get("what", "")).lower(), BY_KIND[error.kind])
     if isinstance(error, errors.QuotaExceeded) and error.fields.get("resource") in INSTANCE_LIMITS:
         return InstanceLimitExceeded
+    if isinstance(error, errors.QuotaExceeded) and error.fields.get("resource") == "metadata_items":
+        return TagLimitExceeded
     machine = error.fields.get("machine")
     if isinstance(error, errors.InvalidTransition | errors.StateConflict) and machine == "instance":
         return IncorrectInstanceState

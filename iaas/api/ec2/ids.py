@@ -39,9 +39,7 @@ KINDS: dict[str, IdKind] = {
     "security_group": IdKind("sg", errors.InvalidGroupIdMalformed, errors.InvalidGroupNotFound),
     "network": IdKind("vpc", errors.InvalidVpcIdMalformed, errors.InvalidVpcIdNotFound),
     "subnet": IdKind("subnet", errors.InvalidSubnetIdMalformed, errors.InvalidSubnetIdNotFound),
-    "port": IdKind(
-        "eni", errors.InvalidNetworkInterfaceIdMalformed, errors.InvalidNetworkInterfaceIdNotFound
-    ),
+    "port": IdKind("eni", errors.InvalidNetworkInterfaceIdMalformed, errors.InvalidNetworkInterfaceIdNotFound),
     "floating_ip": IdKind("eipalloc", errors.InvalidAddressMalformed, errors.InvalidAllocationIdNotFound),
 }
 _BY_PREFIX = {kind.prefix: name for name, kind in KINDS.items()}

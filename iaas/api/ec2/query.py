@@ -122,9 +122,7 @@ def _list(name: str, given: Tree, shape: model.ListOf) -> list[Any]:
             raise errors.UnknownParameter(name=_short(f"{name}.{index}"))
     indexes = sorted(given, key=int)
     if int(indexes[-1]) != len(indexes):
-        raise errors.InvalidParameterValue(
-            name=name, reason="its members are not numbered from 1 without gaps"
-        )
+        raise errors.InvalidParameterValue(name=name, reason="its members are not numbered from 1 without gaps")
     return [_value(f"{name}.{index}", given[index], shape.item) for index in indexes]
 
 

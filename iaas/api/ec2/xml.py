@@ -20,9 +20,7 @@ from iaas.api.ec2 import model
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def response(
-    action: model.Action, result: Mapping[str, Any] | None, request_id: str, namespace: str
-) -> bytes:
+def response(action: model.Action, result: Mapping[str, Any] | None, request_id: str, namespace: str) -> bytes:
     """The answer to ``action``: ``result`` by element names, None values left out.
 
     An action whose response the model leaves empty answers ``<return>true</return>``, as AWS documents it.

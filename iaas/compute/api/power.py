@@ -18,12 +18,12 @@ from iaas.jobs.kinds import REBOOT, START, STOP, Kind
 
 def start(clients: Any, ctx: RequestContext, instance_id: str) -> None:
     """:raises InvalidTransition: the server is not stopped."""
-    clients.db.write(ctx, _accept, clients, instance_id, "start", START)
+    clients.db.write(ctx, accept, clients, instance_id, "start", START)
 
 
 def stop(clients: Any, ctx: RequestContext, instance_id: str) -> None:
     """:raises InvalidTransition: the server is not active or in error."""
-    clients.db.write(ctx, _accept, clients, instance_id, "stop", STOP)
+    clients.db.write(ctx, accept, clients, instance_id, "stop", STOP)
 
 
 def reboot(clients: Any, ctx: RequestContext, instance_id: str, *, hard: bool) -> None:
@@ -31,10 +31,14 @@ def reboot(clients: Any, ctx: RequestContext, instance_id: str, *, hard: bool) -
 
     :raises InvalidTransition: the server cannot be rebooted from its state.
     """
-    clients.db.write(ctx, _accept, clients, instance_id, "reboot_hard" if hard else "reboot_soft", REBOOT)
+    clients.db.write(ctx, accept, clients, instance_id, "reboot_hard" if hard else "reboot_soft", REBOOT)
 
 
-def _accept(tx: Tx, clients: Any, instance_id: str, event: str, kind: Kind) -> None:
+def accept(tx: Tx, clients: Any, instance_id: str, event: str, kind: Kind, args: Any = None) -> None:
+    """Accept a job on a server's power in the caller's transaction.
+
+    :raises InvalidTransition: the server's state does not allow ``event``.
+    """
     row = instances.get(tx, instance_id)
     refuse_locked(tx.ctx, row)
     if row.host is None and INSTANCE.allows(event, INSTANCE.state_of(row)):
@@ -42,7 +46,7 @@ def _accept(tx: Tx, clients: Any, instance_id: str, event: str, kind: Kind) -> N
     overtakes = event == "reboot_hard" and row.task_state == "rebooting"
     move(tx, INSTANCE, table, row, event, updated_at=runtime.time())
     if not overtakes:
-        submit.submit(tx, clients.bell, kind, instance_id, host=row.host)
+        submit.submit(tx, clients.bell, kind, instance_id, host=row.host, args=args)
 
 
 def console_log(clients: Any, ctx: RequestContext, instance_id: str, length: int | None) -> str:

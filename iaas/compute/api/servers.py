@@ -21,7 +21,7 @@ from iaas.db import client_tokens, codec, instances
 from iaas.db import quotas as quota_rows
 from iaas.db.models.instances import instances as table
 from iaas.db.transitions import move
-from iaas.db.tx import Tx
+from iaas.db.tx import DuplicateKey, Tx
 from iaas.jobs import submit
 from iaas.jobs.kinds import BUILD
 from iaas.network.api import servers as networking
@@ -72,9 +72,18 @@ class Made:
     rows: Sequence[Mapping[str, Any]]
 
 
-def create(clients: Any, ctx: RequestContext, new: NewServers) -> Made:
+class _Rehearsed(Exception):
+    """Ends a rehearsal inside its transaction, so that nothing of it is kept."""
+
+    def __init__(self, made: Made) -> None:
+        super().__init__()
+        self.made = made
+
+
+def create(clients: Any, ctx: RequestContext, new: NewServers, *, dry_run: bool = False) -> Made:
     """Accept between ``min_count`` and ``max_count`` servers, as many as the quota allows.
 
+    :param dry_run: check and take everything, then take it all back: the answer says what would have been made
     :raises QuotaExceeded: fewer than ``min_count`` fit.
     :raises ImageNotFound: no such image, or not visible to the project.
     :raises Unavailable: the image service, the database or the backlog refuses now; nothing was accepted.
@@ -84,11 +93,29 @@ def create(clients: Any, ctx: RequestContext, new: NewServers) -> Made:
     _check_image(image)
     for count in range(new.max_count, new.min_count - 1, -1):
         try:
-            return clients.db.write(ctx, _accept, clients, new, image, count)
+            return _accepted(clients, ctx, new, image, count, dry_run)
         except errors.QuotaExceeded:
             if count == new.min_count:
                 raise
     raise errors.Invalid(reason="min_count must not be greater than max_count.")
+
+
+def _accepted(clients: Any, ctx: RequestContext, new: NewServers, image: Any, count: int, dry_run: bool) -> Made:
+    def accept(tx: Tx) -> Made:
+        made = _accept(tx, clients, new, image, count)
+        if dry_run:
+            raise _Rehearsed(made)
+        return made
+
+    try:
+        return clients.db.write(ctx, accept)
+    except _Rehearsed as rehearsal:
+        return rehearsal.made
+    except DuplicateKey:
+        if new.client_token is None:
+            raise
+        # the same token came in twice at the same time: the other request has made what this one asks for
+        return clients.db.write(ctx, accept)
 
 
 def _check_image(image: Any) -> None:
@@ -228,10 +255,11 @@ def delete(clients: Any, ctx: RequestContext, instance_id: str) -> None:
     :raises InstanceNotFound: no such server, or it belongs to another project.
     :raises Conflict: the server is locked and the caller is not an administrator.
     """
-    clients.db.write(ctx, _delete, clients, instance_id)
+    clients.db.write(ctx, accept_delete, clients, instance_id)
 
 
-def _delete(tx: Tx, clients: Any, instance_id: str) -> None:
+def accept_delete(tx: Tx, clients: Any, instance_id: str) -> None:
+    """Do :func:`delete` in the caller's transaction."""
     row = instances.get(tx, instance_id)
     refuse_locked(tx.ctx, row)
     if row.task_state != "deleting":

@@ -27,7 +27,8 @@ def power_off(work: Work) -> None:
     if row is None:
         work.finish()
         return
-    drive(work, "stop", work.id, timeout=_patience(work))
+    forced = work.args.get("force", False)
+    drive(work, "stop", work.id, timeout=0.0 if forced else _patience(work))
     work.advance(moved(row, "stopped", power_state=Power.SHUTDOWN.value))
 
 
