@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -158,7 +159,7 @@ def test_bootstrap_makes_a_cloud_one_can_log_in_to(manage: Manage) -> None:
 
     settings = load([manage.folder / "iaas.conf"])
     with manage.database("identity").read(CTX) as tx:
-        found = {name: users.find_named(tx, name, domain_id="default") for name in ("admin", "iaas")}
+        found: dict[str, Any] = {name: users.find_named(tx, name, domain_id="default") for name in ("admin", "iaas")}
     hasher = Hasher(8192, 1, 1, 1)
     assert hasher.verify(found["admin"].password_hash, PASSWORD)
     assert hasher.verify(found["iaas"].password_hash, settings.identity.password)
