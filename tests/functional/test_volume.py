@@ -229,19 +229,21 @@ def test_a_delete_while_nobody_works_is_done_when_somebody_does(stores):
 
 def test_a_delete_while_the_back_end_makes_the_volume_wins_and_leaves_nothing(stores):
     stores.start("scheduler", "store1")
-    making, deleted = runtime.event(), runtime.event()
+    making: list[str] = []
+    gate = runtime.native_lock()  # free when it is taken here, so nobody waits on a green thread
+    gate.acquire()
 
     class Slow(FakeDriver):
         def create(self, volume_id: str, size_gb: int) -> None:
-            making.set()
-            assert deleted.wait(10)
-            super().create(volume_id, size_gb)
+            making.append(volume_id)
+            with gate:
+                super().create(volume_id, size_gb)
 
     stores.workers["store1"].manager.driver = Slow(stores.worlds["store1"])
     volume_id = stores.api.make()["id"]
-    assert making.wait(10)
+    stores.until(lambda: making)
     stores.delete(volume_id)
-    deleted.set()
+    gate.release()
     stores.until_status(volume_id, "gone")
     assert stores.worlds["store1"].calls["create"] == 1
     stores.nothing_is_left(volume_id)
