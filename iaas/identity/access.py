@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from iaas.common.context import RequestContext
-from iaas.db.identity import assignments, catalog, domains, projects, roles, users
+from iaas.db import codec
+from iaas.db.identity import application_credentials, assignments, catalog, domains, projects, roles, users
 from iaas.db.identity.clock import Moment
 from iaas.identity import tokens
 from iaas.identity.world import World
@@ -55,6 +56,35 @@ class Directory:
         key = ("access", user_id, scope, scope_id)
         return self._world.at(moment, key, lambda: self._compute(ctx, moment, user_id, scope, scope_id))
 
+    def limited(
+        self, ctx: RequestContext, moment: Moment, user_id: str, project_id: str, credential_id: str
+    ) -> Access | None:
+        """Return the access by an application credential: its roles as far as the user has them now.
+
+        None if the credential is gone, or the user has none of them any more.
+        """
+        key = ("limited", user_id, project_id, credential_id)
+        return self._world.at(moment, key, lambda: self._limit(ctx, moment, user_id, project_id, credential_id))
+
+    def _limit(
+        self, ctx: RequestContext, moment: Moment, user_id: str, project_id: str, credential_id: str
+    ) -> Access | None:
+        access = self.access(ctx, moment, user_id, tokens.PROJECT, project_id)
+        tree = self.role_tree(ctx, moment)
+        with self._world.db.read(ctx) as tx:
+            row = application_credentials.find(tx, credential_id)
+        if access is None or row is None or (row.user_id, row.project_id) != (user_id, project_id):
+            return None
+        allowed = tree.closure(codec.load(row.role_ids, []))
+        names = tuple(role for role in access.roles if role[0] in allowed)
+        if not names:
+            return None
+        shown: dict[str, Any] = {"id": row.id, "name": row.name, "restricted": not row.unrestricted}
+        if row.access_rules is not None:
+            shown["access_rules"] = codec.load(row.access_rules)
+        said = {**access.said, "roles": _roles_shown(names), "application_credential": shown}
+        return dataclasses.replace(access, roles=names, said=said)
+
     def catalog(self, ctx: RequestContext, moment: Moment) -> list[dict[str, Any]]:
         """Return the catalog with its substitutions still to be made."""
         return self._world.at(moment, "catalog", lambda: self._catalog(ctx))
@@ -95,8 +125,7 @@ class Directory:
         if access.scope == tokens.UNSCOPED:
             return said
         said |= access.scope_ref
-        said["roles"] = [{"id": role_id, "name": name} for role_id, name in access.roles]
-        said["roles"] = orjson.Fragment(orjson.dumps(said["roles"]))
+        said["roles"] = _roles_shown(access.roles)
         project_id = access.scope_id if access.scope == tokens.PROJECT else None
         entries = substituted(self.catalog(ctx, moment), project_id, access.user["id"])
         said["catalog"] = orjson.Fragment(orjson.dumps(entries))
@@ -119,6 +148,10 @@ class Directory:
     def _role_tree(self, ctx: RequestContext) -> RoleTree:
         with self._world.db.read(ctx) as tx:
             return RoleTree(roles.everything(tx), roles.implications(tx))
+
+
+def _roles_shown(names: Iterable[tuple[str, str]]) -> Any:
+    return orjson.Fragment(orjson.dumps([{"id": role_id, "name": name} for role_id, name in names]))
 
 
 class RoleTree:

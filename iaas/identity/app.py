@@ -20,7 +20,7 @@ from iaas.common.rest.dispatch import Api
 from iaas.common.rest.middleware import Bound, WsgiApp
 from iaas.common.rest.operations import PUBLIC, Resource
 from iaas.identity import clients as _clients
-from iaas.identity import faults, issue
+from iaas.identity import faults, issue, rules
 from iaas.identity.clients import IdentityClients
 from iaas.identity.tokens import BadToken
 
@@ -38,6 +38,7 @@ NOUNS = (
     "catalog",
     "credentials",
     "ec2",
+    "application_credentials",
 )
 
 
@@ -94,7 +95,9 @@ class Authenticate:
             )
             try:
                 moment = environ["iaas.identity.moment"] = clients.world.look(base)
-                environ["iaas.context"] = issue.context(clients.issuer.validate(base, moment, text), base)
+                valid = clients.issuer.validate(base, moment, text)
+                if rules.permits(valid.access.said, environ):
+                    environ["iaas.context"] = issue.context(valid, base)
             except BadToken:
                 pass  # no context: what needs one answers 401
             except errors.Unavailable as error:

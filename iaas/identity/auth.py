@@ -14,9 +14,10 @@ from typing import Any
 
 from iaas.common import errors
 from iaas.common.context import RequestContext
-from iaas.db.identity import domains, projects, users
+from iaas.db.identity import application_credentials, domains, projects, users
 from iaas.db.identity.clock import Moment
-from iaas.identity import tokens
+from iaas.db.tx import Tx
+from iaas.identity import issue, tokens
 from iaas.identity.access import Access
 from iaas.identity.clients import IdentityClients
 from iaas.identity.issue import Valid
@@ -41,6 +42,8 @@ def authenticate(
     :raises Invalid: the request cannot be understood.
     """
     identity = auth["identity"]
+    if list(dict.fromkeys(identity["methods"])) == [issue.APPLICATION]:
+        return _application(clients, ctx, moment, auth)
     proofs = []
     for method in dict.fromkeys(identity["methods"]):
         if method not in _METHODS:
@@ -78,6 +81,41 @@ def _token(clients: IdentityClients, ctx: RequestContext, moment: Moment, data: 
     if valid.delegated:
         raise errors.Forbidden(action="identity:authenticate with a delegated token")
     return Proof(valid.token.user_id, ("token", *valid.token.methods), valid.token)
+
+
+def _application(
+    clients: IdentityClients, ctx: RequestContext, moment: Moment, auth: Mapping[str, Any]
+) -> tuple[str, Valid]:
+    """A token by an application credential: for its project, and no other method or scope beside it."""
+    data = auth["identity"].get(issue.APPLICATION)
+    if data is None:
+        raise errors.Invalid(reason="The method application_credential has no data in identity.")
+    with clients.db.read(ctx) as tx:
+        row = _credential(tx, data)
+    right = clients.passwords.verify(row.secret_hash if row is not None else None, data["secret"])
+    if not right or row is None or auth.get("scope") is not None:
+        raise errors.Unauthenticated()
+    if row.expires_at is not None and row.expires_at <= moment.now:
+        raise errors.Unauthenticated()
+    access = clients.directory.limited(ctx, moment, row.user_id, row.project_id, row.id)
+    if access is None:
+        raise errors.Unauthenticated()
+    return clients.issuer.issue(moment, access, (issue.APPLICATION,), delegate_id=row.id, until=row.expires_at)
+
+
+def _credential(tx: Tx, data: Mapping[str, Any]) -> Any | None:
+    if "id" in data:
+        return application_credentials.find(tx, data["id"])
+    user = data.get("user") or {}
+    if "name" not in data or not ("id" in user or "name" in user):
+        raise errors.Invalid(reason="Name the application credential by its id, or by its name and its user.")
+    if "id" not in user:
+        domain = _domain_of(user)
+        found = users.find_named(tx, user["name"], domain_id=domain.get("id"), domain_name=domain.get("name"))
+        if found is None:
+            return None
+        user = {"id": found.id}
+    return application_credentials.find_named(tx, user["id"], data["name"])
 
 
 _METHODS = {"password": _password, "token": _token}

@@ -14,8 +14,9 @@ from iaas.identity.tokens import BadToken, Codec, Token
 from iaas.identity.world import World
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-#: what a delegated token has instead of the methods of a log-in
-DELEGATED = "ec2credential"
+#: the methods of delegated tokens
+EC2 = "ec2credential"
+APPLICATION = "application_credential"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ class Issuer:
         token = self._codec.decode(text)
         if moment.now * 1e6 >= token.expires_us:
             raise BadToken()
-        access = self.directory.access(ctx, moment, token.user_id, token.scope, token.scope_id)
+        if APPLICATION in token.methods:
+            access = self.directory.limited(ctx, moment, token.user_id, token.scope_id, token.delegate_id)
+        else:
+            access = self.directory.access(ctx, moment, token.user_id, token.scope, token.scope_id)
         if access is None or self.world.revoked.concerns(token, access.domain_ids):
             raise BadToken()
         return Valid(token, access)
@@ -63,18 +67,22 @@ class Issuer:
         *,
         parent: Token | None = None,
         delegate_id: str = "",
+        until: float | None = None,
     ) -> tuple[str, Valid]:
         """Return a new token of ``access`` as text.
 
         :param moment: that of before anything was read the token relies on
         :param parent: the token it is made from; it never outlives that
         :param delegate_id: the credential it is made with
+        :param until: when that ends, in seconds since the epoch
         """
         issued = int(moment.now * 1e6)
         expires = issued + self.lifetime * 1_000_000
         audit_id = tokens.new_audit_id()
         if parent is not None:
             expires = min(expires, parent.expires_us)
+        if until is not None:
+            expires = min(expires, int(until * 1e6))
         token = Token(
             methods=methods,
             scope=access.scope,

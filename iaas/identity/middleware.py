@@ -14,6 +14,7 @@ import orjson
 from iaas.common import errors
 from iaas.common.context import RequestContext, new_request_id
 from iaas.common.rest.middleware import WsgiApp
+from iaas.identity import rules
 
 ADMIN_ROLE = "admin"
 
@@ -62,7 +63,7 @@ class TokenFilter:
                 token = environ["iaas.clients"].identity.identify(text)
             except errors.Unavailable as error:
                 return _unavailable(error, start_response)
-            if token is not None:
+            if token is not None and rules.permits(token, environ):
                 environ["iaas.context"] = context_of(
                     token,
                     environ.get("iaas.request_id"),

@@ -78,5 +78,12 @@ RULES: Mapping[str, str] = {
     "identity:ec2_list_credentials": _OWN,
     "identity:ec2_create_credential": _OWN,
     "identity:ec2_delete_credential": _OWN,
+    "identity:get_application_credential": _READ_OWN,
+    "identity:list_application_credentials": _READ_OWN,
+    "identity:create_application_credential": "rule:owner",
+    "identity:delete_application_credential": _OWN,
+    "identity:get_access_rule": _READ_OWN,
+    "identity:list_access_rules": _READ_OWN,
+    "identity:delete_access_rule": _OWN,
     "identity:get_limit_model": _ANY,
 }

@@ -35,6 +35,7 @@ class Guard:
             del environ[name]
         request_id = context.new_request_id()
         environ["iaas.request_id"] = request_id
+        environ["iaas.service"] = self.service
         outer = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
         environ["iaas.global_request_id"] = outer if _REQUEST_ID.fullmatch(outer) else None
         log.bind(request_id)

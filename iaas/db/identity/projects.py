@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from iaas.common import errors
 from iaas.db.identity import listing
-from iaas.db.models.identity import assignments, credentials, domains, projects
+from iaas.db.models.identity import application_credentials, assignments, credentials, domains, projects
 from iaas.db.tx import Tx
 
 MAX_DEPTH = 5
@@ -90,5 +90,6 @@ def delete(tx: Tx, project_id: str) -> bool:
     """Delete a project with its assignments and the credentials made for it; return whether there was one."""
     on_it = (assignments.c.target_type == "project", assignments.c.target_id == project_id)
     tx.count(sa.delete(assignments).where(*on_it))
-    tx.count(sa.delete(credentials).where(credentials.c.project_id == project_id))
+    for table in (credentials, application_credentials):
+        tx.count(sa.delete(table).where(table.c.project_id == project_id))
     return tx.count(sa.delete(projects).where(projects.c.id == project_id)) == 1

@@ -161,6 +161,33 @@ credentials = base.table(
 )
 sa.Index("ix_credentials_user", credentials.c.user_id, credentials.c.type)
 
+application_credentials = base.table(
+    base.IDENTITY,
+    "application_credentials",
+    base.ident("id", primary_key=True),
+    base.ident("user_id", sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    base.ident("project_id", nullable=False),
+    base.text("name", 255, nullable=False),
+    base.text("secret_hash", nullable=False),
+    base.json("description"),
+    base.json("role_ids", nullable=False),
+    base.json("access_rules"),  # NULL: everything; else [{"id", "service", "method", "path"}]
+    base.flag("unrestricted"),
+    base.time("expires_at"),
+    sa.UniqueConstraint("user_id", "name"),
+)
+
+access_rules = base.table(
+    base.IDENTITY,
+    "access_rules",
+    base.ident("id", primary_key=True),
+    base.ident("user_id", sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    base.text("service", 64, nullable=False),
+    base.text("method", 16, nullable=False),
+    base.text("path", 255, nullable=False),
+)
+sa.Index("ix_access_rules_user", access_rules.c.user_id)
+
 #: tokens made before ``seq`` that match every id that is given are dead
 revocations = base.table(
     base.IDENTITY,

@@ -142,6 +142,6 @@ def create_token(call: Call) -> Reply:
     access = call.clients.directory.access(call.ctx, moment, row.user_id, tokens.PROJECT, row.project_id)
     if access is None:
         raise errors.Unauthenticated()
-    text, valid = call.clients.issuer.issue(moment, access, (issue.DELEGATED,), delegate_id=row.id)
+    text, valid = call.clients.issuer.issue(moment, access, (issue.EC2,), delegate_id=row.id)
     body = issue.body(valid, with_catalog=not flag(call, "nocatalog"))
     return Reply(body, headers={"X-Subject-Token": text, "Cache-Control": "no-store"})

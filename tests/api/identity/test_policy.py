@@ -35,6 +35,10 @@ OWN = {
     "identity:list_own_role_assignments",
     *(f"identity:{verb}_credential" for verb in ("get", "create", "update", "delete")),
     *(f"identity:ec2_{verb}_credential" for verb in ("get", "create", "delete")),
+    *(f"identity:{verb}_application_credential" for verb in ("get", "create", "delete")),
+    *(f"identity:{verb}_access_rule" for verb in ("get", "delete")),
+    "identity:list_application_credentials",
+    "identity:list_access_rules",
     "identity:list_credentials",
     "identity:ec2_list_credentials",
 }

@@ -23,6 +23,16 @@ AUTHENTICATE: Schema = {
                     "properties": {
                         "methods": {"type": "array", "items": {"type": "string"}, "minItems": 1},
                         "password": {"type": "object", "properties": {"user": _USER}, "required": ["user"]},
+                        "application_credential": {
+                            "type": "object",
+                            "properties": {
+                                "id": _TEXT,
+                                "name": _TEXT,
+                                "secret": {"type": "string"},
+                                "user": _PROJECT,
+                            },
+                            "required": ["secret"],
+                        },
                         "token": {
                             "type": "object",
                             "properties": {"id": {"type": "string"}},
