@@ -217,8 +217,12 @@ def network_info(tx: Tx, instance_id: str) -> list[dict[str, Any]]:
 
 def refresh_instance(tx: Tx, instance_id: str) -> None:
     """Rewrite an instance's copy of its addresses after a port of it changed."""
-    info = codec.dump(network_info(tx, instance_id))
-    values = {"network_info": info, "updated_at": runtime.time()}
+    before = codec.load(tx.scalar(sa.select(instances.c.network_info).where(instances.c.id == instance_id)), [])
+    tags = {nic["port_id"]: nic["tag"] for nic in before if "tag" in nic}
+    info = [
+        {**nic, "tag": tags[nic["port_id"]]} if nic["port_id"] in tags else nic for nic in network_info(tx, instance_id)
+    ]
+    values = {"network_info": codec.dump(info), "updated_at": runtime.time()}
     tx.execute(sa.update(instances).where(instances.c.id == instance_id).values(**values))
 
 

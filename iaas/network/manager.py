@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from iaas.common import errors, rpc, runtime
+from iaas.common import plugins, rpc, runtime
 from iaas.common.context import RequestContext
 from iaas.common.periodic import Periodic
 from iaas.jobs.service import Manager
@@ -69,7 +68,9 @@ class NetworkManager(Manager):
         settings = self.clients.settings.network
         wanted = {network.id for network in desired.networks} if settings.metadata_secret else set()
         for network_id in [network_id for network_id in self._relays if network_id not in wanted]:
-            self._relays.pop(network_id).stop()
+            runtime.spawn(
+                self._relays.pop(network_id).stop
+            )  # it lets running requests end; a pass has no time for that
         for network_id in wanted - self._relays.keys():
             if self._stopping:
                 return
@@ -110,10 +111,5 @@ def driver_from(settings: Any) -> NetworkDriver:
     :raises Invalid: no driver of that name is installed, or a library of it is missing.
     """
     name = settings.network.driver
-    for entry in metadata.entry_points(group=GROUP, name=name):
-        try:
-            made = entry.load()
-        except ImportError as error:
-            raise errors.Invalid(reason=f"The network driver {name} cannot be loaded: {error}") from error
-        return made(SETTINGS.get(name, lambda all_: all_)(settings))
-    raise errors.Invalid(reason=f"There is no network driver {name!r}.")
+    made = plugins.load(GROUP, name, "network driver")
+    return made(SETTINGS.get(name, lambda all_: all_)(settings))

@@ -202,9 +202,12 @@ def _check_media(environ: Mapping[str, Any], media: tuple[str, ...]) -> None:
 def _decoded(value: str) -> str:
     """A path segment as text: WSGI hands it over as latin-1."""
     try:
-        return value.encode("latin-1").decode()
+        text = value.encode("latin-1").decode()
     except UnicodeError:
         raise NoSuchResource() from None
+    if "\x00" in text:  # not every database can even be asked for it
+        raise NoSuchResource()
+    return text
 
 
 def _query(environ: Mapping[str, Any]) -> dict[str, list[str]]:
