@@ -17,7 +17,8 @@ import orjson
 
 _request: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="-")
 MAX_FIELD = 1024
-_KEYS = r"(?:[\w-]*(?:password|passwd|secret|token|credential|authorization|adminpass|admin_pass|signature|user_data)[\w-]*)"
+_WORDS = "password|passwd|secret|token|credential|authorization|adminpass|admin_pass|signature|user_data"
+_KEYS = rf"(?:[\w-]*(?:{_WORDS})[\w-]*)"
 _PATTERNS = (
     (re.compile(rf"""(["']?{_KEYS}["']?\s*[:=]\s*)(["'])(?:\\.|(?!\2).)*\2""", re.IGNORECASE), r"\1\2***\2"),
     (re.compile(rf"(\b{_KEYS}=)[^\s&'\",]+", re.IGNORECASE), r"\1***"),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from iaas.common import context, errors, runtime
+from iaas.common import context, plugins, runtime
 from iaas.common.periodic import Periodic
 from iaas.compute import periodic
 from iaas.compute.agent import Agent
@@ -130,10 +129,5 @@ def driver_from(settings: Any) -> ComputeDriver:
     :raises Invalid: no driver of that name is installed, or its library is missing.
     """
     name = settings.compute.driver
-    for entry in metadata.entry_points(group=GROUP, name=name):
-        try:
-            made = entry.load()
-        except ImportError as error:
-            raise errors.Invalid(reason=f"The compute driver {name} cannot be loaded: {error}") from error
-        return made(SETTINGS.get(name, lambda all_: all_)(settings))
-    raise errors.Invalid(reason=f"There is no compute driver {name!r}.")
+    made = plugins.load(GROUP, name, "compute driver")
+    return made(SETTINGS.get(name, lambda all_: all_)(settings))

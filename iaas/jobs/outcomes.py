@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from iaas.common import runtime
 from iaas.compute.states import INSTANCE
-from iaas.db import codec, hosts, ports
-from iaas.db.models.instances import instances
-from iaas.db.models.volumes import volumes
+from iaas.db import codec, hosts, instances, ports, volumes
+from iaas.db.models.instances import instances as instance_rows
+from iaas.db.models.volumes import volumes as volume_rows
 from iaas.db.transitions import move
 from iaas.db.tx import Tx
 from iaas.volume.states import VOLUME
@@ -25,7 +23,7 @@ def public_fault(fault: Mapping[str, Any]) -> str:
 
 
 def _instance_failed(tx: Tx, job: Any, fault: Mapping[str, Any]) -> None:
-    row = tx.one(sa.select(instances).where(instances.c.id == job.resource_id))
+    row = instances.find(tx, job.resource_id)
     if row is None:
         return
     event = "fail" if job.kind == "build" else "give_up"
@@ -34,25 +32,25 @@ def _instance_failed(tx: Tx, job: Any, fault: Mapping[str, Any]) -> None:
         hosts.release(tx, row.id)
         ports.bind(tx, row.id, None)
         changes.update(host=None, host_id=None)
-    move(tx, INSTANCE, instances, row, event, **changes)
+    move(tx, INSTANCE, instance_rows, row, event, **changes)
 
 
 def _instance_released(tx: Tx, job: Any) -> None:
-    row = tx.one(sa.select(instances).where(instances.c.id == job.resource_id))
+    row = instances.find(tx, job.resource_id)
     if row is not None:
         hosts.release(tx, row.id)
         ports.bind(tx, row.id, None)
-        move(tx, INSTANCE, instances, row, "replace", host=None, host_id=None, updated_at=runtime.time())
+        move(tx, INSTANCE, instance_rows, row, "replace", host=None, host_id=None, updated_at=runtime.time())
 
 
 def _volume_failed(tx: Tx, job: Any, fault: Mapping[str, Any]) -> None:
-    row = tx.one(sa.select(volumes).where(volumes.c.id == job.resource_id))
+    row = volumes.find(tx, job.resource_id)
     if row is not None:
-        move(tx, VOLUME, volumes, row, "fail", fault=public_fault(fault), updated_at=runtime.time())
+        move(tx, VOLUME, volume_rows, row, "fail", fault=public_fault(fault), updated_at=runtime.time())
 
 
 def _volume_released(tx: Tx, job: Any) -> None:
-    tx.execute(sa.update(volumes).where(volumes.c.id == job.resource_id).values(host=None))
+    volumes.update(tx, job.resource_id, host=None)
 
 
 FAILED: dict[str, Outcome] = {"instance": _instance_failed, "volume": _volume_failed}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from iaas.common import errors, runtime
+from iaas.common import plugins, runtime
 from iaas.common.periodic import Periodic
 from iaas.jobs.service import Manager
 from iaas.volume import periodic
@@ -62,10 +61,5 @@ def driver_from(settings: Any) -> VolumeDriver:
     :raises Invalid: no driver of that name is installed, or its library is missing.
     """
     name = settings.volume.driver
-    for entry in metadata.entry_points(group=GROUP, name=name):
-        try:
-            made = entry.load()
-        except ImportError as error:
-            raise errors.Invalid(reason=f"The volume driver {name} cannot be loaded: {error}") from error
-        return made(SETTINGS.get(name, lambda all_: all_)(settings))
-    raise errors.Invalid(reason=f"There is no volume driver {name!r}.")
+    made = plugins.load(GROUP, name, "volume driver")
+    return made(SETTINGS.get(name, lambda all_: all_)(settings))

@@ -116,21 +116,3 @@ def _check(group: str, option: str, known: Mapping[str, list[cfg.Opt]], where: s
 def _nearest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else "."
-
-
-def limits(option: cfg.Opt) -> str:
-    """Return what values an option takes, in words; empty for free text."""
-    kind: Any = option.type
-    choices = getattr(kind, "choices", None)
-    if choices:
-        return "one of: " + ", ".join(str(choice) for choice in choices)
-    low, high = getattr(kind, "min", None), getattr(kind, "max", None)
-    if low is not None and high is not None:
-        return f"{low} to {high}"
-    return f"at least {low}" if low is not None else f"at most {high}" if high is not None else ""
-
-
-def shown(option: cfg.Opt) -> str:
-    """Return an option's default as it would be written in a file."""
-    default = option.default
-    return ",".join(map(str, default)) if isinstance(default, list) else "" if default is None else str(default)

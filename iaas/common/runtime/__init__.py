@@ -39,7 +39,8 @@ from iaas.common.runtime.base import (
 __all__ = [
     "Empty", "Event", "Full", "Lock", "NativeTimeout", "Queue", "Semaphore", "Server", "Task",
     "event", "in_native", "listen", "local", "lock", "monotonic", "name", "native", "native_lock", "now",
-    "on_signal", "queue", "rng", "secret_bytes", "semaphore", "serve", "sleep", "spawn", "time", "use", "uuid", "wait_fd",
+    "on_signal", "queue", "rng", "secret_bytes", "semaphore", "serve", "sleep", "spawn", "time", "use", "uuid",
+    "wait_fd",
 ]  # fmt: skip
 
 T = TypeVar("T")

@@ -178,6 +178,14 @@ def _all_idle(pool: Any) -> bool:
     return all(not getattr(thread, "in_request", False) for thread in pool.coroutines_running)
 
 
+def _attempt(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Run a native call; what is no ``Exception`` would end the pool's thread and leave the caller waiting."""
+    try:
+        return fn(*args, **kwargs), None
+    except BaseException as error:
+        return None, error
+
+
 class EventletBackend(base.Backend):
     name = "eventlet"
 
@@ -196,7 +204,10 @@ class EventletBackend(base.Backend):
             return fn(*args, **kwargs)
         words = f"{getattr(fn, '__qualname__', fn)} took over {timeout} s"
         with eventlet.Timeout(timeout, base.NativeTimeout(words)):
-            return eventlet.tpool.execute(fn, *args, **kwargs)
+            result, error = eventlet.tpool.execute(_attempt, fn, args, kwargs)
+        if error is not None:
+            raise error
+        return result
 
     def in_native(self) -> bool:
         return _threading.get_ident() != _hub_thread

@@ -1,0 +1,25 @@
+"""Drivers and other plugins, found by their entry points."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+from iaas.common import errors
+
+
+def load(group: str, name: str, what: str) -> Any:
+    """Return the object that an installed package offers as ``name`` in ``group``.
+
+    :param what: what it is, for the sentence: ``compute driver``
+    :raises Invalid: nobody offers it (those that are offered are named), or a library of it is missing.
+    """
+    offered = metadata.entry_points(group=group)
+    for entry in offered:
+        if entry.name == name:
+            try:
+                return entry.load()
+            except ImportError as error:
+                raise errors.Invalid(reason=f"The {what} {name} cannot be loaded: {error}") from error
+    known = ", ".join(sorted(offered.names)) or "none"
+    raise errors.Invalid(reason=f"There is no {what} {name!r}; installed are: {known}.")
