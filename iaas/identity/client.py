@@ -17,6 +17,7 @@ from cachetools import TTLCache
 
 from iaas.common import errors, runtime
 from iaas.common.conf import Settings
+from iaas.identity import rules
 
 LOG = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 3.0
@@ -76,7 +77,9 @@ class IdentityClient:
         """
         if len(token) > MAX_TOKEN or not token.isascii() or not token.isprintable():
             return None
-        status, body = self._asked("GET", "/auth/tokens?nocatalog", headers={"X-Subject-Token": token})
+        status, body = self._asked(
+            "GET", "/auth/tokens?nocatalog", headers={"X-Subject-Token": token, rules.HEADER: "1"}
+        )
         if status == 404:
             return None
         return self._token_in(status, body)

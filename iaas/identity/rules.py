@@ -21,6 +21,8 @@ TYPES: Mapping[str, frozenset[str]] = {
     "network": frozenset({"network"}),
     "volume": frozenset({"block-storage", "block-store", "volume", "volumev3"}),
 }
+#: what a service sends with a token to validate if it heeds access rules; one that does not gets no such token
+HEADER = "OpenStack-Identity-Access-Rules"
 _WILD = re.compile(r"\*\*|\*|\{[^{}/]*\}")
 
 
@@ -29,8 +31,12 @@ def permits(token: Mapping[str, Any], environ: Mapping[str, Any]) -> bool:
 
     :param token: what it says, or the shared part of that
     """
-    rules = (token.get("application_credential") or {}).get("access_rules")
-    return rules is None or _matches(rules, environ)
+    return not limited(token) or _matches(token["application_credential"]["access_rules"], environ)
+
+
+def limited(token: Mapping[str, Any]) -> bool:
+    """Return whether a token has access rules."""
+    return (token.get("application_credential") or {}).get("access_rules") is not None
 
 
 def _matches(rules: Iterable[Mapping[str, str]], environ: Mapping[str, Any]) -> bool:

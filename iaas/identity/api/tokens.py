@@ -5,7 +5,7 @@ from __future__ import annotations
 from iaas.common import errors
 from iaas.common.rest.operations import PUBLIC, Call, Reply
 from iaas.db.identity import revocations
-from iaas.identity import auth, issue
+from iaas.identity import auth, issue, rules
 from iaas.identity.api.base import Resource, flag, moment_of, token_of
 from iaas.identity.api.schemas.auth import AUTHENTICATE
 from iaas.identity.issue import Valid
@@ -35,6 +35,8 @@ def create(call: Call) -> Reply:
 def show(call: Call) -> Reply:
     """Validate a token."""
     text, valid = _subject(call, "identity:validate_token")
+    if rules.limited(valid.access.said) and not call.header(rules.HEADER):
+        raise TokenNotFound()  # who asks would let it do anything
     return Reply(issue.body(valid, with_catalog=not flag(call, "nocatalog")), headers=_headers(text))
 
 

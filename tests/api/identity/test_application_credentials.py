@@ -194,7 +194,7 @@ def test_t29_a_token_with_access_rules_is_good_for_nothing_else(cloud, alice):
     assert cloud.request("GET", "/v3/auth/projects", token=token).status_int == 401
     client = IdentityClient(cloud.settings, Wire(cloud))
 
-    def seen(path, service):
+    def seen(path, service, service_token=None):
         contexts = []
 
         def app(environ, start_response):
@@ -205,9 +205,22 @@ def test_t29_a_token_with_access_rules_is_good_for_nothing_else(cloud, alice):
         request = webob.Request.blank(path, headers={"X-Auth-Token": token})
         request.environ["iaas.clients"] = SimpleNamespace(identity=client)
         request.environ["iaas.service"] = service
+        if service_token is not None:
+            request.headers["X-Service-Token"] = service_token
         request.get_response(middleware.filter_factory({})(app))
         return contexts[0] is not None
 
     assert seen("/v2.1/servers", "compute")
     assert not seen("/v2.1/servers", "volume")
     assert not seen("/v2.1/flavors", "compute")
+    assert not seen("/v2/images", "image", alice.token())
+    assert seen("/v2/images", "image", client.token())
+
+
+def test_t29_a_token_with_access_rules_is_not_validated_for_who_does_not_heed_them(cloud, alice):
+    made = create(cloud, alice, access_rules=[RULE]).json["application_credential"]
+    token = log_in(cloud, made).headers["X-Subject-Token"]
+    path, admin = "/v3/auth/tokens", cloud.token()
+    assert cloud.request("GET", path, token=admin, X_Subject_Token=token).status_int == 404
+    heeding = {"X_Subject_Token": token, "OpenStack_Identity_Access_Rules": "1"}
+    assert cloud.request("GET", path, token=admin, **heeding).json["token"]["application_credential"]["access_rules"]
