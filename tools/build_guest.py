@@ -140,9 +140,7 @@ def _alone(out: Path) -> Iterator[None]:
 
 def main(argv: list[str] | None = None) -> int:
     """The exit status: 0 built or there already, 1 not built."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", metavar="OUTDIR", type=Path, help="where the guest goes")
     parser.add_argument("--work", metavar="DIR", type=Path, help="scratch and downloads (OUTDIR/work)")
     parser.add_argument("--kernel", metavar="PACKAGE", default=KERNEL, help="kernel package (%(default)s)")

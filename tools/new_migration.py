@@ -39,7 +39,9 @@ def main() -> int:
 def _portable(text: str) -> str:
     """SQLite wrote it: say true and false so that PostgreSQL understands them, and drop what is only noise."""
     for number, word in (("1", "true"), ("0", "false")):
-        text = text.replace(f"sa.Boolean(), server_default=sa.text('{number}')", f"sa.Boolean(), server_default=sa.{word}()")
+        text = text.replace(
+            f"sa.Boolean(), server_default=sa.text('{number}')", f"sa.Boolean(), server_default=sa.{word}()"
+        )
     return re.sub(r"^ *# ###.*\n", "", text, flags=re.MULTILINE)
 
 

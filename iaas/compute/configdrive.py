@@ -75,9 +75,7 @@ def _iso(contents: Mapping[str, bytes]) -> bytes:
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=LABEL)
     try:
         for folder in sorted({parent for path in contents for parent in _parents(path)}):
-            iso.add_directory(
-                "/" + folder.upper(), rr_name=posixpath.basename(folder), joliet_path="/" + folder
-            )
+            iso.add_directory("/" + folder.upper(), rr_name=posixpath.basename(folder), joliet_path="/" + folder)
         for path, content in contents.items():
             iso.add_fp(
                 io.BytesIO(content),

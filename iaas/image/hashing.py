@@ -60,9 +60,7 @@ class Ingest:
     def __enter__(self) -> Ingest:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         # Nothing may still use the writer when its own block ends
         for task in self._running:
             task.wait()

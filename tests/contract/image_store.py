@@ -160,9 +160,7 @@ class ImageStoreContract:
             with pytest.raises(errors.Invalid):
                 use(f"{store.scheme}:{image_id}")
 
-    @pytest.mark.parametrize(
-        "location", ["file:///etc/passwd", "filesystem:///etc/passwd", "http://127.0.0.1/", "x"]
-    )
+    @pytest.mark.parametrize("location", ["file:///etc/passwd", "filesystem:///etc/passwd", "http://127.0.0.1/", "x"])
     def test_a_location_of_another_kind_is_refused(self, store, location):
         for use in (store.read, store.size, store.delete):
             with pytest.raises(errors.Invalid):

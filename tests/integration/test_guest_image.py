@@ -77,9 +77,7 @@ def booted(tmp_path: Path, *options: str) -> Iterator[Guest]:
     machine = ["-machine", "pc,accel=tcg", "-m", "96", "-display", "none", "-no-reboot", "-nodefaults"]
     talk = ["-serial", "stdio", "-monitor", f"unix:{monitor},server=on,wait=off"]
     argv = [QEMU, *machine, *talk, *options]
-    process = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         yield Guest(process, monitor)
     finally:
@@ -101,9 +99,7 @@ def image() -> Path:
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
     path = tmp_path / "id"
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me@here", "-f", str(path)], check=True
-    )
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me@here", "-f", str(path)], check=True)
     return path
 
 
@@ -167,10 +163,7 @@ def free_port() -> int:
 
 
 def ssh(key: Path, port: int, command: str) -> str:
-    lax = [
-        f"-o{option}"
-        for option in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes")
-    ]
+    lax = [f"-o{option}" for option in ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes")]
     argv = ["ssh", "-F", "none", "-q", *lax, "-i", str(key), "-p", str(port), "root@127.0.0.1", command]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
     assert done.returncode == 0, done.stderr
@@ -195,9 +188,7 @@ def test_a_network_that_never_answers_does_not_keep_it_from_being_ready(image: P
         assert 5 < float(uptime) < DEADLINE_S / 2
 
 
-def test_takes_key_name_password_and_user_data_from_a_config_drive(
-    image: Path, tmp_path: Path, key: Path
-) -> None:
+def test_takes_key_name_password_and_user_data_from_a_config_drive(image: Path, tmp_path: Path, key: Path) -> None:
     public = key.with_suffix(".pub").read_text()
     document = {
         "uuid": "5e1f",
@@ -232,9 +223,7 @@ def test_asks_the_metadata_service_lets_the_key_in_sees_a_new_disk_and_powers_of
         f"{tree}/local-ipv4": "169.254.0.15",
         f"{tree}/local-hostname": "web-1.novalocal",
         f"{tree}/public-keys/0/openssh-key": key.with_suffix(".pub").read_text(),
-        "openstack/latest/meta_data.json": json.dumps(
-            {"uuid": "u-2a", "name": "web 1", "hostname": "web-1.novalocal"}
-        ),
+        "openstack/latest/meta_data.json": json.dumps({"uuid": "u-2a", "name": "web 1", "hostname": "web-1.novalocal"}),
     }
     port = free_port()
     extra = tmp_path / "extra.raw"
@@ -242,10 +231,7 @@ def test_asks_the_metadata_service_lets_the_key_in_sees_a_new_disk_and_powers_of
         file.truncate(8 * 1024 * 1024)
     with booted(tmp_path, *disk_of(image), *metadata_service(tmp_path, pages, port)) as guest:
         assert guest.wait_for("dhcp ").startswith("eth0 ip=169.254.0.15/16 ")
-        assert (
-            guest.wait_for("ec2 ")
-            == "instance-id=i-0000002a local-ipv4=169.254.0.15 hostname=web-1.novalocal"
-        )
+        assert guest.wait_for("ec2 ") == "instance-id=i-0000002a local-ipv4=169.254.0.15 hostname=web-1.novalocal"
         assert guest.wait_for("openstack ") == "uuid=u-2a name=web 1"
         assert guest.wait_for("keys ") == "1"
         guest.wait_for("ssh listening")
@@ -275,9 +261,7 @@ def test_asks_the_metadata_service_lets_the_key_in_sees_a_new_disk_and_powers_of
         assert guest.process.wait(timeout=DEADLINE_S) == 0
 
 
-def test_a_metadata_service_that_comes_late_is_still_listened_to(
-    image: Path, tmp_path: Path, key: Path
-) -> None:
+def test_a_metadata_service_that_comes_late_is_still_listened_to(image: Path, tmp_path: Path, key: Path) -> None:
     port = free_port()
     with booted(tmp_path, *direct(image), *metadata_service(tmp_path, {}, port)) as guest:
         guest.wait_for("metadata-failed")

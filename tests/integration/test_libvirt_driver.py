@@ -208,9 +208,7 @@ def real_image():
 
 def test_a_real_guest_reads_its_config_drive_and_hears_its_power_button(driver, real_image):
     guest = Guest(str(uuid.uuid4()), "real", 1, 128, 1, real_image.id, "qcow2", config_drive=True)
-    drive = configdrive.build(
-        {"uuid": guest.id, "name": "real", "hostname": "real"}, user_data=b"#!/bin/sh\necho hi\n"
-    )
+    drive = configdrive.build({"uuid": guest.id, "name": "real", "hostname": "real"}, user_data=b"#!/bin/sh\necho hi\n")
 
     def says(words, times=1):
         wait_for(lambda: driver.console_log(guest.id, max_bytes=1 << 20).count(words) >= times, 90)
@@ -245,9 +243,7 @@ def test_no_libvirt_at_the_address_is_a_sentence(tmp_path):
     if _missing():
         pytest.skip(str(_missing()))
     lost = LibvirtDriver(
-        LibvirtSettings(
-            tmp_path, tmp_path, uri=f"qemu+unix:///system?socket={tmp_path}/none", virt_type="qemu"
-        )
+        LibvirtSettings(tmp_path, tmp_path, uri=f"qemu+unix:///system?socket={tmp_path}/none", virt_type="qemu")
     )
     with pytest.raises(HypervisorError, match="is libvirtd running"):
         lost.start_host()

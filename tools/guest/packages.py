@@ -35,9 +35,7 @@ def real_kernel(package: str) -> str:
         return package
     found = re.findall(r"^\s*Depends: (linux-image-\d\S*)", _depends(package), re.MULTILINE)
     if not found:
-        raise host.BuildError(
-            f"{package} is not a kernel meta package: it depends on no linux-image-<version>"
-        )
+        raise host.BuildError(f"{package} is not a kernel meta package: it depends on no linux-image-<version>")
     return found[0]
 
 
@@ -45,9 +43,7 @@ def _depends(package: str, *options: str) -> str:
     try:
         return host.run(["apt-cache", "depends", "--important", *options, package])
     except host.BuildError as error:
-        raise host.BuildError(
-            f"apt knows no package {package}\n  type: apt-get update\n  ({error})"
-        ) from error
+        raise host.BuildError(f"apt knows no package {package}\n  type: apt-get update\n  ({error})") from error
 
 
 def closure(names: tuple[str, ...]) -> list[str]:
@@ -66,9 +62,7 @@ def resolve(names: list[str]) -> list[Package]:
         with tempfile.TemporaryDirectory() as empty:
             listing = host.run(["apt-get", "download", "--print-uris", *names], cwd=Path(empty))
     except host.BuildError as error:
-        raise host.BuildError(
-            f"apt cannot fetch the packages\n  type: apt-get update\n  ({error})"
-        ) from error
+        raise host.BuildError(f"apt cannot fetch the packages\n  type: apt-get update\n  ({error})") from error
     packages = parse_uris(listing)
     silent = set(names) - {package.name for package in packages}
     if silent:

@@ -205,9 +205,7 @@ def _disk_bytes(guest: Guest, image: Image | None) -> int:
     if image is None:
         return offered
     if image.disk_format not in ("raw", "qcow2"):
-        raise driver.ImageRefused(
-            image_id=image.id, reason=f"the format {image.disk_format} is not supported."
-        )
+        raise driver.ImageRefused(image_id=image.id, reason=f"the format {image.disk_format} is not supported.")
     needed = max(image.min_disk_gb * units.GIB, image.size if image.disk_format == "raw" else 0)
     if offered and needed > offered:
         raise driver.DiskTooSmall(needed=units.human(needed), offered=units.human(offered))

@@ -45,9 +45,7 @@ class Writer(abc.ABC):
     @abc.abstractmethod
     def __enter__(self) -> Writer: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.abort()
 
     @abc.abstractmethod
@@ -90,9 +88,7 @@ class Store(abc.ABC):
         """
 
     @abc.abstractmethod
-    def read(
-        self, location: str, offset: int = 0, length: int | None = None, chunk_size: int = CHUNK
-    ) -> Reader:
+    def read(self, location: str, offset: int = 0, length: int | None = None, chunk_size: int = CHUNK) -> Reader:
         """Return the bytes from ``offset`` on, at most ``length``, in chunks; none past the end.
 
         :raises BlobMissing: nothing is there.

@@ -34,9 +34,7 @@ def uploaded(store, data: bytes, declared: str = "raw", chunk_size: int = 1 << 1
         return done, writer.commit()
 
 
-@pytest.mark.parametrize(
-    "size", [0, 1, hashing.BATCH - 1, hashing.BATCH, hashing.BATCH + 1, 5 * hashing.BATCH + 7]
-)
+@pytest.mark.parametrize("size", [0, 1, hashing.BATCH - 1, hashing.BATCH, hashing.BATCH + 1, 5 * hashing.BATCH + 7])
 @pytest.mark.parametrize("chunk_size", [1 << 12, 100_003, 1 << 20, 3 << 20])
 def test_hashes_size_and_stored_bytes_are_those_of_what_came(store, size, chunk_size):
     data = runtime.rng().randbytes(size)

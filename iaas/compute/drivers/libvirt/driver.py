@@ -26,9 +26,7 @@ class LibvirtDriver(driver.ComputeDriver):
 
     def __init__(self, settings: LibvirtSettings) -> None:
         if not ipaddress.ip_address(settings.vnc_listen).is_loopback:
-            raise errors.Invalid(
-                reason="Screens have no password: compute.vnc_listen must be a loopback address."
-            )
+            raise errors.Invalid(reason="Screens have no password: compute.vnc_listen must be a loopback address.")
         self.settings = settings
         self.cache = ImageCache(settings.cache_dir, settings.cache_max_gb * units.GIB, settings.instances_dir)
         self.virt_type = ""
@@ -221,9 +219,7 @@ class LibvirtDriver(driver.ComputeDriver):
             if now is not Power.RUNNING:
                 return now is not Power.PAUSED
             if runtime.monotonic() >= press_at:
-                self._connection.run(
-                    "press the guest's power button", lambda link: self._press(link, guest_id)
-                )
+                self._connection.run("press the guest's power button", lambda link: self._press(link, guest_id))
                 press_at = runtime.monotonic() + BUTTON_SECONDS
             runtime.sleep(min(POLL_SECONDS, timeout))
         return False

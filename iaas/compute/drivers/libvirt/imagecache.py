@@ -84,9 +84,7 @@ class ImageCache:
             part.replace(path)
         except OSError as error:
             LOG.warning("image %s cannot be cached: %s", image.id, error)
-            raise HypervisorError(
-                reason=f"The host could not store image {image.id}: {error.strerror}."
-            ) from error
+            raise HypervisorError(reason=f"The host could not store image {image.id}: {error.strerror}.") from error
         finally:
             part.unlink(missing_ok=True)
 
@@ -240,9 +238,7 @@ def _digest(image: Image) -> hashlib._Hash | None:
     try:
         return hashlib.new(image.hash_algo, usedforsecurity=False)
     except ValueError:
-        raise ImageRefused(
-            image_id=image.id, reason=f"this host does not know the hash {image.hash_algo}."
-        ) from None
+        raise ImageRefused(image_id=image.id, reason=f"this host does not know the hash {image.hash_algo}.") from None
 
 
 def _write_sparse(file: object, chunk: bytes) -> None:

@@ -86,9 +86,7 @@ def speaks(candidate: str, seconds: float) -> bool:
                     return True
                 runtime.sleep(0.02)
             if child.poll() is not None:
-                LOG.info(
-                    "the self-test under %s ended: %s", candidate, Path(folder, "log").read_text()[-400:]
-                )
+                LOG.info("the self-test under %s ended: %s", candidate, Path(folder, "log").read_text()[-400:])
             return MARKER in serial.read_bytes()
         finally:
             child.stop(2)

@@ -51,9 +51,7 @@ def test_a_trimmed_log_goes_on_growing_at_its_new_end(tmp_path):
     assert not console.trim(log, 1000)
 
 
-@pytest.mark.parametrize(
-    "guest_id", ["", "..", "../x", "a/b", "6F1C0A52-6A3B-4D1E-9C65-0D1F7F6F8A11", "x" * 36]
-)
+@pytest.mark.parametrize("guest_id", ["", "..", "../x", "a/b", "6F1C0A52-6A3B-4D1E-9C65-0D1F7F6F8A11", "x" * 36])
 def test_only_an_instance_id_names_a_folder(tmp_path, guest_id):
     with pytest.raises(HypervisorError):
         InstanceFolder(tmp_path, guest_id, "nobody")
@@ -121,9 +119,7 @@ def test_the_reaper_stays_for_orphans_and_passes_the_exit_code_on(tmp_path):
     assert (tmp_path / "orphan").exists()
 
 
-@pytest.mark.skipif(
-    not (shutil.which("as") and shutil.which("ld")), reason="the sector is NOT checked: no binutils"
-)
+@pytest.mark.skipif(not (shutil.which("as") and shutil.which("ld")), reason="the sector is NOT checked: no binutils")
 def test_the_self_test_sector_is_what_its_source_says(tmp_path):
     source = Path(selftest.__file__).with_name("selftest.S")
     subprocess.run(["as", "--64", "-o", "s.o", source], cwd=tmp_path, check=True)

@@ -37,9 +37,7 @@ def mark(tmp_path):
 
 def image_of(content, **fields):
     digest = hashlib.sha256(content).hexdigest()
-    made = Image(
-        str(uuid.uuid4()), "raw", len(content), "sha256", digest, lambda: iter([content[:7], content[7:]])
-    )
+    made = Image(str(uuid.uuid4()), "raw", len(content), "sha256", digest, lambda: iter([content[:7], content[7:]]))
     return dataclasses.replace(made, **fields)
 
 
@@ -92,9 +90,7 @@ def test_a_raw_image_that_is_qcow2_is_refused(cache, mark, tmp_path):
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    "option", [["-b", "canary", "-F", "raw"], ["-o", "data_file=canary2,data_file_raw=on"]]
-)
+@pytest.mark.parametrize("option", [["-b", "canary", "-F", "raw"], ["-o", "data_file=canary2,data_file_raw=on"]])
 def test_a_qcow2_that_names_a_file_of_the_host_is_refused(cache, mark, tmp_path, option):
     (tmp_path / "canary").write_bytes(b"secret" * 1000)
     shell.run(["qemu-img", "create", "-q", "-f", "qcow2", *option, "evil", "1M"], cwd=tmp_path)

@@ -62,9 +62,7 @@ def test_a_guest_without_disks_has_none():
     assert tree(disk=None, config_drive=None).findall("devices/disk") == []
 
 
-@pytest.mark.parametrize(
-    "hostile", ["</name><evil/>", "a\"'<&>b", "\x00\x07\x1b[0m\n", "\ud800", "</domain>" * 50]
-)
+@pytest.mark.parametrize("hostile", ["</name><evil/>", "a\"'<&>b", "\x00\x07\x1b[0m\n", "\ud800", "</domain>" * 50])
 def test_no_name_of_a_guest_becomes_xml(hostile):
     root = tree(guest=dataclasses.replace(GUEST, name=hostile))
     assert root.find(".//evil") is None
