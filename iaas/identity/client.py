@@ -44,6 +44,7 @@ class IdentityClient:
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
         self._http = http or urllib3.PoolManager(num_pools=4, maxsize=64, retries=retries, timeout=timeout)
         self._lock = runtime.lock()
+        self._memory = runtime.lock()  # the caches are not made for several native threads
         self._token: tuple[str, float] | None = None
         self._seconds = identity.cache_seconds
         ttl = max(self._seconds, 0.001)
@@ -58,16 +59,18 @@ class IdentityClient:
         if not self._seconds:
             return self.validate(token)
         key = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-        known = self._known.get(key)
+        with self._memory:
+            known, refused = self._known.get(key), key in self._refused
         if known is not None:
             return known if runtime.time() < moment(known["expires_at"]) else None
-        if key in self._refused:
+        if refused:
             return None
         known = self.validate(token)
-        if known is None:
-            self._refused[key] = True
-        else:
-            self._known[key] = known
+        with self._memory:
+            if known is None:
+                self._refused[key] = True
+            else:
+                self._known[key] = known
         return known
 
     def validate(self, token: str) -> Mapping[str, Any] | None:

@@ -12,7 +12,6 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
-from cachetools import LRUCache
 from cryptography.fernet import InvalidToken
 
 from iaas.common import errors, runtime
@@ -22,6 +21,7 @@ METHODS = ("password", "token", "ec2credential", "application_credential", "totp
 UNSCOPED, PROJECT, DOMAIN, SYSTEM = range(4)
 MAX_TEXT = 255
 MAX_ANCESTORS = 3
+MAX_KNOWN = 20_000
 _FORMAT = 1
 _HEAD = struct.Struct("!BBBQQQ16s16s")
 ANCESTOR_BYTES = 6  # of an ancestor's audit id are kept
@@ -86,7 +86,7 @@ class Codec:
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
-        self._known: LRUCache[bytes, Token] = LRUCache(20_000)
+        self._known: dict[bytes, Token] = {}
         self._generation = -1
 
     def encode(self, token: Token) -> str:
@@ -110,6 +110,8 @@ class Codec:
         token = self._known.get(digest)
         if token is None:
             token = self._opened(fernet, text.encode())
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
             self._known[digest] = token
         return token
 

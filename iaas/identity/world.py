@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from cachetools import LRUCache
-
 from iaas.common.context import RequestContext
 from iaas.db import tx as dbtx
 from iaas.db.identity import clock, revocations
@@ -18,6 +16,8 @@ from iaas.db.identity.clock import Moment
 from iaas.identity import tokens
 
 T = TypeVar("T")
+#: answers kept; a plain dictionary that starts anew is safe between native threads without a lock
+MAX_KEPT = 20_000
 
 
 class Revoked:
@@ -90,7 +90,7 @@ class World:
     def __init__(self, db: dbtx.Database) -> None:
         self.db = db
         self.revoked = Revoked()
-        self._kept: LRUCache[Any, tuple[int, Any]] = LRUCache(20_000)
+        self._kept: dict[Any, tuple[int, Any]] = {}
 
     def look(self, ctx: RequestContext) -> Moment:
         """Return the present moment, with every revocation up to it loaded.
@@ -120,5 +120,7 @@ class World:
         if kept is not None and kept[0] == moment.state_seq:
             return kept[1]
         value = compute()
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
         self._kept[key] = (moment.state_seq, value)
         return value
