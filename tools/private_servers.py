@@ -357,7 +357,8 @@ def _connects(port: int) -> bool:
 KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (RabbitMQ, MariaDB, PostgreSQL)}
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process of that id runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -384,7 +385,7 @@ def main(argv: Sequence[str]) -> int:
         done.write_text(json.dumps(urls))
         done.rename(asked.dir / "urls.json")
         print(json.dumps(urls), flush=True)
-        while not ended and (asked.until_pid is None or _alive(asked.until_pid)):
+        while not ended and (asked.until_pid is None or alive(asked.until_pid)):
             time.sleep(0.5)
     except (Missing, RuntimeError) as error:
         print(error, file=sys.stderr)

@@ -30,12 +30,12 @@ def command(world: World, password: Source, username: str, project: str, flavors
     catalog (built from [api] public_host and the ports), the keys of tokens and credentials where there are none,
     and the flavors. Running it again adds what is missing and sets the administrator's password.
     """
-    from iaas.cmd import embedded, seed
+    from iaas.cmd import seed, setup
     from iaas.identity import bootstrap, keys
 
     settings, secret = world.settings, password.read(username)
     controller = world.db if flavors or network else None
-    endpoints = embedded.endpoints(settings)
+    endpoints = setup.endpoints(settings)
     identity_db = world.identity_db
     for folder in (settings.identity.key_dir, settings.identity.credential_key_dir):
         key.check_owner(Path(folder))
@@ -44,7 +44,7 @@ def command(world: World, password: Source, username: str, project: str, flavors
         identity_db, settings, password=secret, endpoints=endpoints, username=username, project=project
     )
     if controller is not None and flavors:
-        controller.write(world.ctx, seed.flavors, embedded.FLAVORS)
+        controller.write(world.ctx, seed.flavors, setup.FLAVORS)
     if controller is not None and network:
         owner = dataclasses.replace(world.ctx, project_id=made.project_id)
         controller.write(owner, seed.default_network, made.project_id)
