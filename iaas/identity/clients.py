@@ -26,6 +26,17 @@ class Vault:
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
 
+    def reload(self) -> None:
+        """Read the keys again, now."""
+        self._ring.reload()
+
+    def reseal(self, sealed: str) -> str:
+        """Return the same in the primary key.
+
+        :raises Unavailable: the key it was sealed with is gone.
+        """
+        return self.seal(self.open(sealed))
+
     def seal(self, text: str) -> str:
         return self._ring.fernet().encrypt(text.encode()).decode()
 

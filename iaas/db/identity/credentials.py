@@ -53,6 +53,12 @@ def update(tx: Tx, credential_id: str, values: Mapping[str, Any]) -> None:
         tx.count(sa.update(credentials).where(credentials.c.id == credential_id).values(**values))
 
 
+def reseal(tx: Tx, credential_id: str, old: str, new: str) -> bool:
+    """Replace a blob by the same in another key, unless it was changed meanwhile."""
+    where = (credentials.c.id == credential_id, credentials.c.blob == old)
+    return tx.count(sa.update(credentials).where(*where).values(blob=new)) == 1
+
+
 def delete(tx: Tx, credential_id: str) -> bool:
     return tx.count(sa.delete(credentials).where(credentials.c.id == credential_id)) == 1
 

@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from iaas.identity import rotation
+from tests.fixtures.identity import make_cloud
+
 
 @pytest.fixture
 def alice(cloud):
@@ -89,3 +92,24 @@ def test_an_ec2_credential_has_its_form_and_keeps_its_key(cloud, alice):
     assert cloud.request("GET", f"{keys}/key", token=token).status_int == 404
     shown = cloud.request("GET", f"{keys}/other", token=token).json["credential"]
     assert (shown["access"], shown["secret"]) == ("other", "t")
+
+
+def test_keys_are_rotated_as_often_as_one_likes_and_no_secret_is_lost(cloud, alice, monkeypatch):
+    monkeypatch.setattr(rotation, "_PAGE", 1)
+    made = [create(cloud, alice.token(), blob=f"secret {n}").json["credential"] for n in range(3)]
+    for _ in range(cloud.settings.identity.max_keys + 2):
+        assert rotation.rotate_credential_keys(cloud.clients) == 3
+    other = make_cloud(cloud.settings, cloud.clients.db)
+    for process in (cloud, other):
+        shown = process.request("GET", "/v3/credentials", token=alice.token()).json["credentials"]
+        assert {row["blob"] for row in shown} == {row["blob"] for row in made}
+
+
+def test_tokens_live_through_the_rotations_that_keep_their_key(cloud):
+    token = cloud.token()
+    rotation.rotate_token_keys(cloud.clients)
+    later = make_cloud(cloud.settings, cloud.clients.db)
+    assert later.alive(token)
+    for _ in range(cloud.settings.identity.max_keys):
+        rotation.rotate_token_keys(cloud.clients)
+    assert not make_cloud(cloud.settings, cloud.clients.db).alive(token)

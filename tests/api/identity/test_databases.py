@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from iaas.common import runtime
+from iaas.identity.bootstrap import bootstrap
 from tests.api.identity.test_ec2 import ask, make_key, signed
 from tests.fixtures.identity import OTHER_PASSWORD, database_url, make_cloud, make_settings
 
@@ -73,3 +74,14 @@ def test_bootstrapping_again_changes_nothing_but_what_it_is_told(cloud):
     assert again.alive(token)
     endpoints = cloud.request("GET", "/v3/endpoints", token=token).json["endpoints"]
     assert len(endpoints) == 6
+
+
+def test_bootstrapping_with_another_password_and_url_sets_them_and_ends_old_tokens(cloud):
+    token = cloud.token()
+    moved = {"identity": ("keystone", "http://elsewhere/v3")}
+    bootstrap(cloud.clients.db, cloud.settings, password="another", endpoints=moved)
+    assert not cloud.alive(token)
+    assert cloud.login().status_int == 401
+    token = cloud.token(password="another")
+    endpoints = cloud.request("GET", "/v3/endpoints", token=token).json["endpoints"]
+    assert [row["url"] for row in endpoints].count("http://elsewhere/v3") == 3
