@@ -188,9 +188,4 @@ def _unavailable(error: Exception) -> errors.Unavailable:
     return errors.Unavailable(reason="The database cannot be reached at the moment. Nothing was changed; try again.")
 
 
-def row_dict(row: Row[Any]) -> Mapping[str, Any]:
-    """Return a row as a mapping, for views and messages."""
-    return row._mapping
-
-
-__all__ = ["ClauseElement", "Database", "DuplicateKey", "Tx", "row_dict"]
+__all__ = ["ClauseElement", "Database", "DuplicateKey", "Tx"]

@@ -14,8 +14,8 @@ from iaas.db import jobs
 
 resource = Resource()
 PATH = "/servers/{server_id}/os-instance-actions"
-LIST_2_58 = schemas.query("changes-since", **schemas.PAGING)
-LIST_2_66 = schemas.query("changes-since", "changes-before", **schemas.PAGING)
+LIST_2_58 = schemas.query("changes-since", "marker", limit=schemas.DIGITS)
+LIST_2_66 = schemas.query("changes-since", "changes-before", "marker", limit=schemas.DIGITS)
 
 
 @resource.operation(

@@ -107,6 +107,9 @@ class GreenSemaphore(eventlet.semaphore.Semaphore):
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
         return super().acquire(blocking=blocking, timeout=timeout) is True
 
+    def release(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().release()
+
 
 class GreenLock:
     """A lock a green thread may take again while it holds it."""
@@ -134,6 +137,42 @@ class GreenLock:
 
     def __exit__(self, *exc: Any) -> None:
         self.release()
+
+
+class _Body(eventlet.wsgi.Input):
+    """A request's body that can be read straight into the caller's memory, too."""
+
+    def readinto(self, room: memoryview) -> int:
+        """Fill ``room`` and return its length, or less at the body's end.
+
+        :raises OSError: the connection or a chunk is broken off.
+        :raises ValueError: the size of a chunk cannot be read.
+        """
+        if self.chunked_input:
+            return self._chunks_into(room)
+        return len(self._do_read(lambda size: room[: self.rfile.readinto(room[:size])], len(room)))
+
+    def _chunks_into(self, room: memoryview) -> int:
+        """The first and the last byte of a chunk are left to eventlet's reader, which knows what is around them."""
+        total = 0
+        while total < len(room):
+            inside = self.chunk_length - self.position - 1
+            if inside > 0:
+                count = self.rfile.readinto(room[total : total + inside])
+                if not count:
+                    raise OSError("the body ended within a chunk")
+                self.position += count
+            else:
+                piece = self.read(min(2, len(room) - total))
+                if not piece:
+                    break
+                count = len(piece)
+                room[total : total + count] = piece
+            total += count
+        return total
+
+
+eventlet.wsgi.Input = _Body
 
 
 class GreenServer:
@@ -170,7 +209,7 @@ class GreenServer:
         self._socket.close()
         with eventlet.Timeout(2, False):
             while self._pool.running() and not _all_idle(self._pool):
-                eventlet.sleep(0.05)
+                eventlet.sleep(0.05)  # pyright: ignore[reportArgumentType]
 
 
 def _all_idle(pool: Any) -> bool:
@@ -197,14 +236,15 @@ class EventletBackend(base.Backend):
         return GreenTask(fn, args, kwargs)
 
     def sleep(self, seconds: float) -> None:
-        eventlet.sleep(seconds)
+        eventlet.sleep(seconds)  # pyright: ignore[reportArgumentType]  fractions are fine
 
     def native(self, fn: Callable[..., T], *args: Any, timeout: float | None, **kwargs: Any) -> T:
         if self.in_native():
             return fn(*args, **kwargs)
         words = f"{getattr(fn, '__qualname__', fn)} took over {timeout} s"
         with eventlet.Timeout(timeout, base.NativeTimeout(words)):
-            result, error = eventlet.tpool.execute(_attempt, fn, args, kwargs)
+            outcome: Any = eventlet.tpool.execute(_attempt, fn, args, kwargs)
+        result, error = outcome
         if error is not None:
             raise error
         return result
@@ -225,7 +265,7 @@ class EventletBackend(base.Backend):
         return eventlet.queue.LightQueue(maxsize or None)  # type: ignore[return-value]
 
     def semaphore(self, value: int) -> base.Semaphore:
-        return GreenSemaphore(value)
+        return GreenSemaphore(value)  # pyright: ignore[reportReturnType]
 
     def local(self) -> Any:
         from eventlet import corolocal

@@ -141,7 +141,7 @@ class ThreadsBackend(base.Backend):
         return queue.Queue(maxsize)
 
     def semaphore(self, value: int) -> base.Semaphore:
-        return threading.BoundedSemaphore(value)
+        return threading.BoundedSemaphore(value)  # pyright: ignore[reportReturnType]
 
     def local(self) -> Any:
         return threading.local()

@@ -242,7 +242,7 @@ def _earlier(tx: Tx, new: NewServers) -> Made | None:
     if token.request_hash != _digest(new):
         raise TokenMismatch(token=new.client_token)
     rows = [instances.find(tx, instance_id) for instance_id in codec.load(token.resource_ids)]
-    live = [row._mapping for row in rows if row is not None]
+    live: list[Mapping[str, Any]] = [dict(row._mapping) for row in rows if row is not None]
     return Made(live[0]["reservation_id"] if live else "r-gone", live)
 
 

@@ -20,8 +20,8 @@ IDENTITY = sa.MetaData(naming_convention=CONVENTION)
 IMAGE = sa.MetaData(naming_convention=CONVENTION)
 
 #: MariaDB would compare without case and cut at 191 characters otherwise
-MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
-MARIADB = {"mariadb_engine": "InnoDB", "mariadb_charset": "utf8mb4", "mariadb_collate": "utf8mb4_bin"}
+MYSQL: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+MARIADB: dict[str, Any] = {"mariadb_engine": "InnoDB", "mariadb_charset": "utf8mb4", "mariadb_collate": "utf8mb4_bin"}
 
 
 def table(metadata: sa.MetaData, name: str, *columns: Any) -> sa.Table:

@@ -69,21 +69,24 @@ class Plan:
 
 
 def plan(
-    tx: Tx, clients: Any, wanted: Sequence[Wanted] | Literal["auto", "none"], group_names: Sequence[str] = ()
+    tx: Tx, clients: Any, wanted: Sequence[Wanted] | Literal["auto", "none", "default"], group_names: Sequence[str] = ()
 ) -> Plan:
     """Decide the interfaces of a request's servers.
 
-    :param wanted: ``auto`` is the project's one network or else the cloud's default one; ``none`` is no interface
+    :param wanted: ``auto`` is the project's one network or else the cloud's default one; ``default`` is the same,
+        or no interface where there is no network at all; ``none`` is no interface
     :param group_names: names or ids of security groups of the project; none of them means its default group
     :raises Invalid: a network, port or group is not there for this project, or a network has no subnet.
     :raises Conflict: the project has several networks to choose from, or several groups of a name.
     :raises PortInUse: a port belongs to another device.
     """
+    if wanted == "none" and not group_names:
+        return Plan()
     groups = _groups(tx, clients, group_names)
     if wanted == "none":
         return Plan((), groups)
     if isinstance(wanted, str):
-        return Plan((_automatic(tx),), groups)
+        return Plan(_automatic(tx, needed=wanted == "auto"), groups)
     if len(wanted) > MAX_INTERFACES:
         raise errors.Invalid(reason=f"A server has at most {MAX_INTERFACES} interfaces.")
     return Plan(tuple(_named(tx, wanted)), groups)
@@ -105,18 +108,20 @@ def _groups(tx: Tx, clients: Any, names: Sequence[str]) -> tuple[Any, ...]:
     return tuple(chosen.values())
 
 
-def _automatic(tx: Tx) -> Interface:
+def _automatic(tx: Tx, *, needed: bool) -> tuple[Interface, ...]:
     found = list(networks.for_servers(tx, None).values())
     own = [item for item in found if item[0].project_id == tx.ctx.project_id and item[1]]
     default = [item for item in found if item[0].is_default and item[0].shared and item[1]]
     if len(own) > 1:
         raise errors.Conflict(reason="Multiple possible networks found, use a Network ID to be more specific.")
     if not own and not default:
+        if not needed:
+            return ()
         raise errors.Invalid(
             reason="There is no network with a subnet this server could be put on; make one, or ask for 'none'."
         )
     network, subnets = (own or default)[0]
-    return Interface(network, _ranges(subnets))
+    return (Interface(network, _ranges(subnets)),)
 
 
 def _ranges(subnets: Sequence[Any]) -> tuple[Range, ...]:

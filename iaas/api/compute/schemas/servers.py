@@ -84,6 +84,7 @@ CREATE_BY_VERSION = {
 UPDATE = s.obj(
     ("server",),
     server=s.obj(
+        (),
         name=NAME,
         accessIPv4={"type": "string", "maxLength": 64},
         accessIPv6={"type": "string", "maxLength": 64},
