@@ -42,7 +42,7 @@ class Ec2Api:
         self.actions = actions
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] == "GET" and not environ.get("QUERY_STRING") and environ["PATH_INFO"] in PATHS:
+        if _asks_nothing(environ):
             return _send(start_response, 200, BANNER, [("Content-Type", "text/plain; charset=utf-8")])
         request_id = environ.get("iaas.request_id") or new_request_id()
         headers = [("Content-Type", XML), ("x-amzn-RequestId", request_id), ("Cache-Control", "no-store")]
@@ -69,6 +69,12 @@ class Ec2Api:
         return pairs, context_of(token, request_id)
 
 
+def _asks_nothing(environ: Mapping[str, Any]) -> bool:
+    """Whether somebody only looks what is here."""
+    empty = not environ.get("QUERY_STRING") and environ.get("CONTENT_LENGTH") in (None, "", "0")
+    return environ["REQUEST_METHOD"] == "GET" and empty and environ["PATH_INFO"] in PATHS
+
+
 def _parameters(environ: Mapping[str, Any], body: bytes) -> list[tuple[str, str]]:
     """The names and values of the form, in order.
 
@@ -76,9 +82,7 @@ def _parameters(environ: Mapping[str, Any], body: bytes) -> list[tuple[str, str]
     """
     query = environ.get("QUERY_STRING", "")
     if body and (query or environ["REQUEST_METHOD"] == "GET"):
-        raise errors.InvalidRequest(
-            message="Parameters are in the body of a POST or in the query string, not both."
-        )
+        raise errors.InvalidRequest(message="Parameters are in the body of a POST or in the query string, not both.")
     kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if body and kind not in ("", FORM):
         raise errors.InvalidRequest(message=f"The body is not {FORM}.")

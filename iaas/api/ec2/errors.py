@@ -388,6 +388,8 @@ def translate(error: Exception) -> Ec2Error:
         return InternalError()
     if error.kind is Kind.FORBIDDEN:
         return UnauthorizedOperation()
+    if error.kind is Kind.UNAUTHENTICATED:
+        return AuthFailure()
     return _code_of(error).saying(error.message)
 
 

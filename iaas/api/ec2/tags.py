@@ -1,5 +1,6 @@
 """Tags of instances, which are their metadata: the same data as Compute's.
 
+A key may have characters here that Compute refuses in a request (``kubernetes.io/cluster/a``); it shows them all.
 Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
 """
 
