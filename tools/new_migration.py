@@ -37,12 +37,18 @@ def main() -> int:
 
 
 def _portable(text: str) -> str:
-    """SQLite wrote it: say true and false so that PostgreSQL understands them, and drop what is only noise."""
+    """SQLite wrote it: say true and false so that PostgreSQL understands them, drop what is only noise, and let
+    indexes go with their tables: MariaDB keeps those that foreign keys need until then."""
     for number, word in (("1", "true"), ("0", "false")):
         text = text.replace(
             f"sa.Boolean(), server_default=sa.text('{number}')", f"sa.Boolean(), server_default=sa.{word}()"
         )
-    return re.sub(r"^ *# ###.*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^ *# ###.*\n", "", text, flags=re.MULTILINE)
+    before, downgrade, steps = text.partition("def downgrade() -> None:\n")
+    dropped = re.findall(r"^    op\.drop_table\(.*\)$", steps, flags=re.MULTILINE)
+    if dropped and "op.create_table" in before:
+        steps = "\n".join(dropped) + "\n"
+    return before + downgrade + steps
 
 
 if __name__ == "__main__":

@@ -537,64 +537,23 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("port_groups", schema=None) as batch_op:
-        batch_op.drop_index("ix_port_groups_group")
-
     op.drop_table("port_groups")
-    with op.batch_alter_table("fixed_ips", schema=None) as batch_op:
-        batch_op.drop_index("ix_fixed_ips_port")
-        batch_op.drop_index("ix_fixed_ips_address")
-
     op.drop_table("fixed_ips")
-    with op.batch_alter_table("subnets", schema=None) as batch_op:
-        batch_op.drop_index("ix_subnets_network")
-
     op.drop_table("subnets")
     op.drop_table("security_group_rules")
-    with op.batch_alter_table("ports", schema=None) as batch_op:
-        batch_op.drop_index("ix_ports_project")
-        batch_op.drop_index("ix_ports_host")
-        batch_op.drop_index("ix_ports_device")
-
     op.drop_table("ports")
     op.drop_table("flavor_access")
-    with op.batch_alter_table("allocations", schema=None) as batch_op:
-        batch_op.drop_index("ix_allocations_host")
-
     op.drop_table("allocations")
-    with op.batch_alter_table("volumes", schema=None) as batch_op:
-        batch_op.drop_index("ix_volumes_project")
-
     op.drop_table("volumes")
     op.drop_table("volume_types")
-    with op.batch_alter_table("terminated_instances", schema=None) as batch_op:
-        batch_op.drop_index("ix_terminated_instances_project")
-
     op.drop_table("terminated_instances")
     op.drop_table("services")
-    with op.batch_alter_table("security_groups", schema=None) as batch_op:
-        batch_op.drop_index("ix_security_groups_project")
-
     op.drop_table("security_groups")
     op.drop_table("quota_usages")
     op.drop_table("placements")
-    with op.batch_alter_table("networks", schema=None) as batch_op:
-        batch_op.drop_index("ix_networks_project")
-
     op.drop_table("networks")
     op.drop_table("keypairs")
-    with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.drop_index("ix_jobs_sweep")
-        batch_op.drop_index("ix_jobs_resource")
-        batch_op.drop_index("ix_jobs_request")
-        batch_op.drop_index("ix_jobs_project")
-
     op.drop_table("jobs")
-    with op.batch_alter_table("instances", schema=None) as batch_op:
-        batch_op.drop_index("ix_instances_project")
-        batch_op.drop_index("ix_instances_host")
-        batch_op.drop_index("ix_instances_created")
-
     op.drop_table("instances")
     op.drop_table("hosts")
     op.drop_table("flavors")

@@ -240,6 +240,49 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
     )
     op.create_table(
+        "access_rules",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("service", sa.String(length=64), nullable=False),
+        sa.Column("method", sa.String(length=16), nullable=False),
+        sa.Column("path", sa.String(length=255), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_access_rules_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_access_rules")),
+        mariadb_charset="utf8mb4",
+        mariadb_collate="utf8mb4_bin",
+        mariadb_engine="InnoDB",
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
+    )
+    with op.batch_alter_table("access_rules", schema=None) as batch_op:
+        batch_op.create_index("ix_access_rules_user", ["user_id"], unique=False)
+
+    op.create_table(
+        "application_credentials",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("secret_hash", sa.String(length=255), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("role_ids", sa.Text(), nullable=False),
+        sa.Column("access_rules", sa.Text(), nullable=True),
+        sa.Column("unrestricted", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("expires_at", sa.Double(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_application_credentials_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_application_credentials")),
+        sa.UniqueConstraint("user_id", "name", name=op.f("uq_application_credentials_user_id_name")),
+        mariadb_charset="utf8mb4",
+        mariadb_collate="utf8mb4_bin",
+        mariadb_engine="InnoDB",
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
+    )
+    op.create_table(
         "credentials",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("lookup", sa.String(length=64), nullable=False),
@@ -280,35 +323,18 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("memberships", schema=None) as batch_op:
-        batch_op.drop_index("ix_memberships_group")
-
     op.drop_table("memberships")
-    with op.batch_alter_table("credentials", schema=None) as batch_op:
-        batch_op.drop_index("ix_credentials_user")
-
     op.drop_table("credentials")
+    op.drop_table("application_credentials")
+    op.drop_table("access_rules")
     op.drop_table("users")
-    with op.batch_alter_table("projects", schema=None) as batch_op:
-        batch_op.drop_index("ix_projects_parent")
-
     op.drop_table("projects")
     op.drop_table("implied_roles")
     op.drop_table("groups")
-    with op.batch_alter_table("endpoints", schema=None) as batch_op:
-        batch_op.drop_index("ix_endpoints_service")
-
     op.drop_table("endpoints")
-    with op.batch_alter_table("assignments", schema=None) as batch_op:
-        batch_op.drop_index("ix_assignments_target")
-
     op.drop_table("assignments")
     op.drop_table("services")
     op.drop_table("roles")
-    with op.batch_alter_table("revocations", schema=None) as batch_op:
-        batch_op.drop_index("ix_revocations_seq")
-        batch_op.drop_index("ix_revocations_kept")
-
     op.drop_table("revocations")
     op.drop_table("regions")
     op.drop_table("domains")

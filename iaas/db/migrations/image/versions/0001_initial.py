@@ -130,15 +130,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("image_tags")
     op.drop_table("image_properties")
-    with op.batch_alter_table("image_members", schema=None) as batch_op:
-        batch_op.drop_index("ix_image_members_member")
-
     op.drop_table("image_members")
-    with op.batch_alter_table("images", schema=None) as batch_op:
-        batch_op.drop_index("ix_images_status")
-        batch_op.drop_index("ix_images_owner")
-        batch_op.drop_index("ix_images_created")
-
     op.drop_table("images")
     op.drop_table("image_usages")
     op.drop_table("blob_gc")
