@@ -7,4 +7,4 @@ from iaas.common import runtime
 
 runtime.use(os.environ.get("IAAS_RUNTIME", "threads"))
 
-pytest_plugins = ["tests.fixtures.servers"]
+pytest_plugins = ["tests.fixtures.cluster", "tests.fixtures.servers"]
