@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from iaas import __version__
 from iaas.cmd import systemd
 from iaas.common import conf, errors, log, runtime
+from iaas.jobs.service import WorkerService
 
 LOG = logging.getLogger(__name__)
 DEFAULT_FILE = Path("/etc/iaas/iaas.conf")
@@ -113,7 +114,7 @@ def run(parts: Sequence[Part], ready: Callable[[], None] | None = None) -> None:
         gc.collect()
         gc.freeze()  # what start-up made stays: later collections need not look at it again
         systemd.notify("READY=1")
-        systemd.watch(stopped, [])
+        systemd.watch(stopped, [part.alive for part in started if isinstance(part, WorkerService)])
         if ready is not None:
             ready()
         stopped.wait()

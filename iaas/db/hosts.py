@@ -163,6 +163,12 @@ def beat(tx: Tx, binary: str, host: str) -> bool:
     return tx.count(sa.update(services).where(*where).values(seen_at=db_now())) == 1
 
 
+def drain(tx: Tx, binary: str, host: str) -> None:
+    """Record that the service takes no more work: the scheduler passes its host by until it starts again."""
+    where = (services.c.binary == binary, services.c.host == host)
+    tx.execute(sa.update(services).where(*where).values(draining=True))
+
+
 def all_services(tx: Tx, **equal: Any) -> Sequence[sa.Row[Any]]:
     """Return the services with how long each has been silent."""
     query = sa.select(services, (db_now() - services.c.seen_at).label("silent_for"))

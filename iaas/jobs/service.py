@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from iaas.common import context, rpc, runtime
+from iaas.common import context, errors, rpc, runtime
 from iaas.common.context import RequestContext
 from iaas.common.periodic import Periodic, Runner
 from iaas.db import hosts
@@ -62,6 +62,7 @@ class WorkerService:
         self.zone = zone
         self.clients = clients
         self.manager = manager
+        self._seen = runtime.monotonic()
         topics = [name, f"{name}.{host}"]
         self.engine = Engine(
             f"{name}.{host}", clients.db, clients.settings, topics, manager.handlers, clients.bell, manager
@@ -86,16 +87,27 @@ class WorkerService:
     def stop(self) -> None:
         """Take nothing more, let running steps end, and let go of the back-end."""
         self._runner.stop()
+        try:
+            self.clients.db.write(context.admin(), hosts.drain, self.binary, self.host)
+        except errors.Unavailable as error:
+            LOG.warning("%s on %s ends without saying so: %s", self.binary, self.host, error)
         stopper = runtime.spawn(self._server.stop)
         self.engine.stop()
         stopper.wait()
         self.manager.stop_host()
 
+    def alive(self) -> bool:
+        """Whether the worker has reached the database lately: what the watchdog is fed by."""
+        return runtime.monotonic() - self._seen < 6 * self.clients.settings.compute.heartbeat_every
+
     def _report(self) -> None:
         service = (runtime.uuid(), self.binary, self.host, self.zone)
         self.clients.db.write(context.admin(), hosts.start_service, *service)
+        self._seen = runtime.monotonic()
 
     def _beat(self) -> None:
+        """Tell the cloud that this worker lives."""
         if not self.clients.db.write(context.admin(), hosts.beat, self.binary, self.host):
             LOG.warning("the row of %s on %s was removed; it is made anew", self.binary, self.host)
             self._report()
+        self._seen = runtime.monotonic()
