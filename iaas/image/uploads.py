@@ -9,10 +9,10 @@ upload that was thought dead.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
-from iaas.common import errors, points, runtime
+from iaas.common import errors, points, runtime, units
 from iaas.common.context import RequestContext
 from iaas.db import image_blobs, images, transitions
 from iaas.db.models.images import images as table
@@ -21,6 +21,10 @@ from iaas.image import hashing, inspect, quota, states
 from iaas.image.clients import ImageClients
 
 LOG = logging.getLogger(__name__)
+#: at most so many bytes are read before the upload looks whether it is still wanted
+PIECE = 1 * units.MIB
+#: fills a buffer with the next bytes and returns how many; 0 at their end
+Source = Callable[[memoryview], int]
 
 
 class UploadLost(errors.IaasError):
@@ -35,9 +39,7 @@ class ImageIncomplete(errors.IaasError):
     template = "Set disk_format and container_format of image {image_id} before its data is uploaded."
 
 
-def upload(
-    clients: ImageClients, ctx: RequestContext, image_id: str, chunks: Iterable[bytes], announced: int | None
-) -> None:
+def upload(clients: ImageClients, ctx: RequestContext, image_id: str, source: Source, announced: int | None) -> None:
     """Give a queued image its data, ``announced`` bytes of them if that is known.
 
     :raises ImageRejected: the inspector refused it; the image is killed.
@@ -51,7 +53,7 @@ def upload(
         upload_id = runtime.uuid()
         row, limit = clients.db.write(ctx, _begin, clients, image_id, upload_id, announced)
         points.point("image.upload.begun")
-        _Upload(clients, ctx, row, upload_id).run(chunks, announced, limit)
+        _Upload(clients, ctx, row, upload_id).run(source, announced, limit)
     finally:
         clients.slots.release()
 
@@ -79,10 +81,10 @@ class _Upload:
         self._lost = False
         self._ended = runtime.event()
 
-    def run(self, chunks: Iterable[bytes], announced: int | None, limit: int) -> None:
+    def run(self, source: Source, announced: int | None, limit: int) -> None:
         runtime.spawn(self._keep_alive)
         try:
-            done, location = self._store(chunks, announced, limit)
+            done, location = self._store(source, announced, limit)
             points.point("image.upload.stored")
             self._activate(done, location)
         except inspect.ImageRejected:
@@ -94,14 +96,14 @@ class _Upload:
         finally:
             self._ended.set()
 
-    def _store(self, chunks: Iterable[bytes], announced: int | None, limit: int) -> tuple[hashing.Ingested, str]:
+    def _store(self, source: Source, announced: int | None, limit: int) -> tuple[hashing.Ingested, str]:
         store = self._clients.store
         with (
             store.writer(self._row.id) as writer,
             hashing.Ingest(writer, self._row.disk_format, max_size=limit) as ingest,
         ):
-            for chunk in chunks:
-                ingest.feed(chunk)
+            while count := source(ingest.room[:PIECE]):
+                ingest.took(count)
                 self._check()
             if announced is not None and ingest.size != announced:
                 raise errors.Invalid(reason=f"{ingest.size} bytes came, but {announced} were announced.")

@@ -7,13 +7,14 @@ NaN and Infinity, endless numbers, NUL and lone surrogates in text.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from iaas.common import errors
 
 MAX_DEPTH = 32
 MAX_KEYS = 1000
+MAX_DIGITS = 18  # of a length
 
 
 def read(environ: Mapping[str, Any], limit: int) -> bytes:
@@ -30,17 +31,34 @@ def read(environ: Mapping[str, Any], limit: int) -> bytes:
         body = stream.read(limit + 1)
         announced = len(body)
     else:
-        if not length.isdigit():
+        if not length.isascii() or not length.isdigit():
             raise errors.Invalid(reason="The Content-Length header is not a number.")
+        if len(length) > MAX_DIGITS or int(length) > limit:
+            raise errors.TooLarge(reason=f"Request is too large: {length[:MAX_DIGITS]} bytes, the limit is {limit}.")
         announced = int(length)
-        if announced > limit:
-            raise errors.TooLarge(reason=f"Request is too large: {announced} bytes, the limit is {limit}.")
         body = stream.read(announced)
     if len(body) > limit:
         raise errors.TooLarge(reason=f"Request is too large: over the limit of {limit} bytes.")
     if len(body) != announced:
         raise errors.Invalid(reason="The body ended before the announced Content-Length.")
     return body
+
+
+def reader(environ: Mapping[str, Any]) -> Callable[[memoryview], int]:
+    """Return what fills a buffer with the next bytes of a long body and returns how many; 0 at the body's end.
+
+    Without a copy where the server can.  It raises OSError or ValueError if the connection or a chunk is broken.
+    """
+    stream = environ["wsgi.input"]
+    if hasattr(stream, "readinto"):
+        return stream.readinto
+
+    def copied(room: memoryview) -> int:
+        chunk = stream.read(len(room))
+        room[: len(chunk)] = chunk
+        return len(chunk)
+
+    return copied
 
 
 def parse(body: bytes) -> Any:
@@ -60,7 +78,8 @@ def parse(body: bytes) -> Any:
         return found
 
     try:
-        value = json.loads(body, object_pairs_hook=pairs, parse_constant=_constant)
+        # json.loads would take UTF-16, and surrogates that no database can keep
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=pairs, parse_constant=_constant)
     except (ValueError, RecursionError) as error:
         raise errors.Invalid(reason=f"Malformed request body: {_why(error)}") from None
     if _depth(value) > MAX_DEPTH:

@@ -5,18 +5,17 @@ Source: https://docs.openstack.org/api-ref/image/v2/index.html#image-data
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from iaas.common import errors, units
-from iaas.common.rest import faults
+from iaas.common import errors
+from iaas.common.rest import body, faults
 from iaas.common.rest.operations import Call, Reply, Resource
 from iaas.image import downloads, uploads
 from iaas.image.api.base import image_id, who
 
 resource = Resource()
 OCTETS = "application/octet-stream"
-CHUNK = 960 * units.KIB  # under 1 MiB, as in downloads
 
 
 @resource.operation(
@@ -28,7 +27,7 @@ def upload(call: Call) -> None:
     if kind not in ("", OCTETS):
         raise faults.UnsupportedMediaType()
     announced = _announced(call.environ)
-    uploads.upload(call.clients, who(call), image_id(call), _chunks(call.environ, announced), announced)
+    uploads.upload(call.clients, who(call), image_id(call), _source(call.environ, announced), announced)
 
 
 def _announced(environ: Mapping[str, Any]) -> int | None:
@@ -41,22 +40,27 @@ def _announced(environ: Mapping[str, Any]) -> int | None:
     return int(text)
 
 
-def _chunks(environ: Mapping[str, Any], announced: int | None) -> Iterator[bytes]:
-    """Yield the body in large pieces, never more than was announced.
+def _source(environ: Mapping[str, Any], announced: int | None) -> uploads.Source:
+    """Return what fills a buffer with the next bytes of the body, never with more than was announced."""
+    fill, left = body.reader(environ), announced
 
-    :raises Invalid: the connection broke.
-    """
-    stream, left = environ["wsgi.input"], announced
-    while left is None or left > 0:
-        try:
-            chunk = stream.read(CHUNK if left is None else min(CHUNK, left))
-        except (OSError, ValueError) as error:  # servers raise either for a broken chunk
-            raise errors.Invalid(reason=f"The upload broke off: {str(error)[:100]}") from None
-        if not chunk:
-            return
-        if left is not None:
-            left -= len(chunk)
-        yield chunk
+    def source(room: memoryview) -> int:
+        """:raises Invalid: the connection broke."""
+        nonlocal left
+        if left is None:
+            return _filled(fill, room)
+        count = _filled(fill, room[:left]) if left else 0
+        left -= count
+        return count
+
+    return source
+
+
+def _filled(fill: uploads.Source, room: memoryview) -> int:
+    try:
+        return fill(room)
+    except (OSError, ValueError) as error:  # servers raise either for a broken chunk
+        raise errors.Invalid(reason=f"The upload broke off: {str(error)[:100]}") from None
 
 
 @resource.operation("GET", "/images/{image_id}/file", policy="image:images:download")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from iaas.common import errors, runtime
-from iaas.image.stores import base
+from iaas.image.stores import base, writeback
 
 PART = ".part"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -77,6 +77,7 @@ class FileWriter(base.Writer):
         self._location = location
         self._part = f"{image_id}.{runtime.secret_bytes(8).hex()}{PART}"
         self._fd = -1
+        self._size = 0
         # A killed green thread may abort while its last write still runs in a native thread
         self._lock = runtime.native_lock()
 
@@ -104,6 +105,8 @@ class FileWriter(base.Writer):
             rest = memoryview(chunk)
             while rest:
                 rest = rest[os.write(self._checked_fd(), rest) :]
+            writeback.begin(self._fd, self._size, len(chunk))
+            self._size += len(chunk)
 
     def _commit(self) -> None:
         with self._lock, self._no_trace_on_failure():
