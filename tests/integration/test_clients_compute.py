@@ -52,7 +52,6 @@ def test_what_the_cloud_is_made_of(cli):
     hypervisors = cli.json("hypervisor list --long")
     assert hypervisors
     assert {row["State"] for row in hypervisors} == {"up"}
-    assert cli.json(f"hypervisor show {hypervisors[0]['Hypervisor Hostname']}")["state"] == "up"
     assert "nova" in {row["Zone Name"] for row in cli.json("availability zone list --compute")}
     assert cli.json("availability zone list --network") is not None
     assert cli.json("availability zone list --volume")
@@ -114,11 +113,11 @@ def test_a_server_is_changed_stopped_started_and_rebooted(cli, guest_image, gone
     cli.run("keypair create work-key")
     made = cli.json(f"server create --image {guest_image} --flavor m1.nano --key-name work-key --nic none --wait vm1")
     server = made["id"]
-    cli.run(f"server set --name vm2 --property c=d --description words --tag t1 {server}")
+    cli.run(f"server set --name vm2 --property c=d --description words {server}")
     shown = cli.json("server show vm2")
     assert (shown["name"], shown["properties"], shown["description"]) == ("vm2", {"c": "d"}, "words")
-    assert (shown["key_name"], shown["tags"]) == ("work-key", ["t1"])
-    cli.run("server unset --property c --tag t1 vm2")
+    assert shown["key_name"] == "work-key"
+    cli.run("server unset --property c vm2")
     assert not cli.json("server show vm2")["properties"]
     cli.run("server stop vm2")
     cluster.until(lambda: cli.json("server show vm2")["status"] == "SHUTOFF", 30, "stopped")

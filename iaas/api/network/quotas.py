@@ -6,11 +6,12 @@ from typing import Any
 
 from iaas.api.network.schemas import update as schema_of_update
 from iaas.common.rest.operations import Call, Resource
-from iaas.common.rest.schemas import integer, obj, to_int
+from iaas.common.rest.schemas import BOOLEAN, integer, obj, to_bool, to_int
 from iaas.network.api import quotas as core
 
 resource = Resource()
-UPDATE = schema_of_update("quota", obj((), **{word: integer(-1) for word in core.RESOURCES}))
+LIMITS = {word: integer(-1) for word in core.RESOURCES}
+UPDATE = schema_of_update("quota", obj((), **LIMITS, check_limit=BOOLEAN, force=BOOLEAN))
 
 
 def _checked(call: Call) -> str:
@@ -61,9 +62,11 @@ resource.operation("GET", "/quotas/{project_id}/details.json", policy="network:q
 
 @resource.operation("PUT", "/quotas/{project_id}", policy="network:quotas:update", body=UPDATE)
 def update(call: Call) -> dict[str, Any]:
-    """Give a project limits of its own."""
-    limits = {word: to_int(value, -1, name=word) for word, value in call.body["quota"].items()}
-    return {"quota": _limits(core.update(call.clients, call.ctx, call.path["project_id"], limits))}
+    """Give a project limits of its own; with ``check_limit`` not below what it uses."""
+    wanted = call.body["quota"]
+    limits = {word: to_int(value, -1, name=word) for word, value in wanted.items() if word in LIMITS}
+    force = not to_bool(wanted.get("check_limit")) or to_bool(wanted.get("force"))
+    return {"quota": _limits(core.update(call.clients, call.ctx, call.path["project_id"], limits, force=force))}
 
 
 @resource.operation("DELETE", "/quotas/{project_id}", policy="network:quotas:update", status=204)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from iaas.common import errors
 from iaas.common.context import RequestContext
 from iaas.db import quotas as db
 from iaas.db.tx import Tx
@@ -52,12 +53,19 @@ def own(clients: Any, ctx: RequestContext) -> dict[str, dict[str, tuple[int, int
         return {project_id: _of(tx, clients, project_id) for project_id in projects}
 
 
-def update(clients: Any, ctx: RequestContext, project_id: str, limits: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-    """Give a project limits of its own and return what holds now."""
+def update(
+    clients: Any, ctx: RequestContext, project_id: str, limits: Mapping[str, int], *, force: bool = True
+) -> dict[str, tuple[int, int]]:
+    """Give a project limits of its own and return what holds now.
+
+    :param force: also limits below what it uses already
+    :raises Invalid: a limit is below what is used.
+    """
 
     def write(tx: Tx) -> dict[str, tuple[int, int]]:
         for word, limit in limits.items():
-            db.set_limit(tx, project_id, RESOURCES[word], limit)
+            if not db.set_limit(tx, project_id, RESOURCES[word], limit, force=force):
+                raise errors.Invalid(reason=f"Quota limit {limit} of {word} is below what the project uses already.")
         return _of(tx, clients, project_id)
 
     return clients.db.write(ctx, write)

@@ -285,6 +285,16 @@ def test_quotas_are_shown_set_and_reset(cloud, demo, admin):
     assert demo.get(path).body["quota"]["network"] == 100
 
 
+def test_a_limit_below_what_is_used_is_set_unless_it_is_to_be_checked(demo, admin):
+    path = f"/v2.0/quotas/{project('demo')}"
+    for name in ("one", "two"):
+        demo.make("/v2.0/networks", name=name)
+    assert admin.put(path, {"quota": {"network": 1, "check_limit": "True"}}).status == 400
+    assert demo.get(path).body["quota"]["network"] == 100
+    assert admin.put(path, {"quota": {"network": 2, "check_limit": True}}).status == 200
+    assert admin.put(path, {"quota": {"network": 1}}).body["quota"]["network"] == 1
+
+
 def test_what_is_used_equals_the_rows_after_everything_is_deleted(cloud, demo):
     ids = one_of_each(demo)
     for plural in ("ports", "networks", "security-groups"):
