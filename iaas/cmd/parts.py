@@ -108,6 +108,15 @@ def volume(settings: Any, clients: Clients | None = None) -> list[Part]:
     return _worker(made, clients, service)
 
 
+def console(settings: Any, clients: Clients | None = None) -> list[Part]:
+    """The console proxy."""
+    from iaas.console.app import ConsoleProxy
+
+    made = clients or controller(settings)
+    proxy = ConsoleProxy(made)
+    return [proxy] if clients is not None else [Closing(made.close), proxy]
+
+
 def _worker(made: Clients, given: Clients | None, service: WorkerService) -> list[Part]:
     """A worker whose connections are its own are closed with it."""
     return [service] if given is not None else [Closing(made.close), service]
@@ -124,4 +133,5 @@ def everything(settings: Any) -> Sequence[Part]:
         *network(settings, clients),
         *compute(settings, clients),
         *volume(settings, clients),
+        *console(settings, clients),
     ]

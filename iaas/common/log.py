@@ -16,12 +16,14 @@ from typing import Any
 import orjson
 
 _request: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="-")
+_statements: contextvars.ContextVar[int] = contextvars.ContextVar("statements", default=0)
 MAX_FIELD = 1024
 _WORDS = "password|passwd|secret|token|credential|authorization|adminpass|admin_pass|signature|user_data"
 _KEYS = rf"(?:[\w-]*(?:{_WORDS})[\w-]*)"
 _PATTERNS = (
     (re.compile(rf"""(["']?{_KEYS}["']?\s*[:=]\s*)(["'])(?:\\.|(?!\2).)*\2""", re.IGNORECASE), r"\1\2***\2"),
     (re.compile(rf"(\b{_KEYS}=)[^\s&'\",]+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"(os-console-auth-tokens/)[^\s/?]+"), r"\1***"),
     (re.compile(r"gAAAAA[A-Za-z0-9_\-=]{20,}"), "gAAAAA***"),
     (re.compile(r"(://[^:/@\s]+:)[^@/\s]+@"), r"\1***@"),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END|$)", re.DOTALL), "***private key***"),
@@ -29,8 +31,19 @@ _PATTERNS = (
 
 
 def bind(request_id: str) -> None:
-    """Name the request whose records follow, in this task."""
+    """Name the request whose records follow, in this task, and count its SQL statements from here on."""
     _request.set(request_id)
+    _statements.set(0)
+
+
+def count_statement() -> None:
+    """Add an SQL statement to those of this task's request."""
+    _statements.set(_statements.get() + 1)
+
+
+def statements() -> int:
+    """Return how many SQL statements this task has sent for the request it is bound to."""
+    return _statements.get()
 
 
 def redact(text: str) -> str:

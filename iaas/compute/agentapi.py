@@ -5,12 +5,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import re
+import socket
+import urllib.parse
 
 import requests
 
 from iaas.common import errors, runtime
 
 LOG = logging.getLogger(__name__)
+CONSOLES = ("vnc", "serial")
+PROTOCOL = "iaas-console"  # what the connection is upgraded to: the bytes of the console
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 15.0
+MAX_HEAD = 4096
+_STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 
 class HostUnreachable(errors.IaasError):
@@ -18,13 +27,18 @@ class HostUnreachable(errors.IaasError):
     template = "The host of instance {instance_id} does not answer at the moment; try again later."
 
 
-def sign(secret: str, method: str, path: str, at: int) -> str:
-    """Return the signature of one request made at ``at`` (seconds)."""
-    return hmac.new(secret.encode(), f"{method}\n{path}\n{at}".encode(), hashlib.sha256).hexdigest()
+class NoConsole(errors.IaasError):
+    kind = errors.Kind.CONFLICT
+    template = "Instance {instance_id} has no {kind} console at the moment."
+
+
+def sign(secret: str, method: str, path: str, at: int, nonce: str) -> str:
+    """Return the signature of one request made at ``at`` (seconds); ``nonce`` makes it a request of its own."""
+    return hmac.new(secret.encode(), f"{method}\n{path}\n{at}\n{nonce}".encode(), hashlib.sha256).hexdigest()
 
 
 class AgentClient:
-    """The API's side."""
+    """The side of the API and of the console proxy."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
@@ -37,10 +51,10 @@ class AgentClient:
         :raises HostUnreachable: the host's agent does not answer.
         """
         path = f"/guests/{instance_id}/log"
-        at = int(runtime.time())
-        headers = {"X-Agent-Time": str(at), "X-Agent-Signature": sign(self._secret, "GET", path, at)}
         try:
-            answer = self._session.get(agent_url + path, headers=headers, timeout=(3, 15))
+            answer = self._session.get(
+                agent_url + path, headers=self._signed("GET", path), timeout=(CONNECT_SECONDS, ANSWER_SECONDS)
+            )
         except requests.RequestException as error:
             LOG.warning("agent %s: %s", agent_url, error)
             raise HostUnreachable(instance_id=instance_id) from None
@@ -50,3 +64,57 @@ class AgentClient:
             LOG.warning("agent %s answered %d", agent_url, answer.status_code)
             raise HostUnreachable(instance_id=instance_id)
         return answer.content
+
+    def console(self, agent_url: str, instance_id: str, kind: str) -> socket.socket:
+        """Return a connection to a guest's ``vnc`` or ``serial`` console: from its first byte on, the guest's own.
+
+        :raises NoConsole: the guest is not running on this host, or its console does not listen.
+        :raises HostUnreachable: the host's agent does not answer.
+        """
+        url = urllib.parse.urlsplit(agent_url)
+        path = f"/guests/{instance_id}/{kind}"
+        headers = {"Host": url.netloc, "Connection": "Upgrade", "Upgrade": PROTOCOL, **self._signed("GET", path)}
+        lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        try:
+            sock = socket.create_connection((url.hostname or "", url.port or 0), timeout=CONNECT_SECONDS)
+        except OSError as error:
+            LOG.warning("agent %s: %s", agent_url, error)
+            raise HostUnreachable(instance_id=instance_id) from None
+        try:
+            sock.settimeout(ANSWER_SECONDS)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+            status = _status(sock)
+        except OSError as error:
+            sock.close()
+            LOG.warning("agent %s: %s", agent_url, error)
+            raise HostUnreachable(instance_id=instance_id) from None
+        if status == 101:
+            return sock
+        sock.close()
+        LOG.warning("agent %s answered %d for the %s console of %s", agent_url, status, kind, instance_id)
+        if status in (404, 503):
+            raise NoConsole(instance_id=instance_id, kind=kind)
+        raise HostUnreachable(instance_id=instance_id)
+
+    def _signed(self, method: str, path: str) -> dict[str, str]:
+        at, nonce = int(runtime.time()), runtime.secret_bytes(16).hex()
+        signature = sign(self._secret, method, path, at, nonce)
+        return {"X-Agent-Time": str(at), "X-Agent-Nonce": nonce, "X-Agent-Signature": signature}
+
+
+def _status(sock: socket.socket) -> int:
+    """Return the status of an answer, having read its head and not a byte more: what follows is the console's.
+
+    :raises OSError: it is not an answer.
+    """
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        part = sock.recv(1)
+        if not part or len(head) > MAX_HEAD:
+            raise OSError("the answer has no end")
+        head += part
+    found = _STATUS.match(head)
+    if found is None:
+        raise OSError("this is not an answer of an agent")
+    return int(found[1])

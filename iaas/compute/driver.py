@@ -89,12 +89,12 @@ class Guest:
 
 @dataclass(frozen=True)
 class ConsoleAddress:
-    """Where a console of a guest listens, always on loopback or inside the host's own network namespace."""
+    """Where a console of a guest listens on this host: a Unix socket, or a port on loopback."""
 
     kind: str  # "vnc" or "serial"
-    host: str
-    port: int | None = None
-    path: str | None = None  # a Unix socket, where ``port`` is None
+    path: str | None = None
+    host: str = "127.0.0.1"
+    port: int | None = None  # where ``path`` is None
 
 
 class HypervisorError(errors.IaasError):

@@ -37,7 +37,7 @@ class ComputeManager(Manager):
         self.driver = driver
         self.host = host
         self.identity: HostIdentity | None = None
-        self._agent: runtime.Server | None = None
+        self._agent: Agent | None = None
 
     def start_host(self) -> None:
         """Take the host's identity, make the hypervisor ready, and report what the host has."""
@@ -45,7 +45,8 @@ class ComputeManager(Manager):
         self.identity = runtime.native(HostIdentity, Path(settings.state_dir))
         runtime.native(self.driver.start_host)
         sock = runtime.listen(settings.agent_listen, settings.agent_port)
-        self._agent = runtime.serve(sock, Agent(self.driver, settings.agent_secret))
+        idle = self.clients.settings.console.idle_timeout
+        self._agent = Agent(sock, self.driver, settings.agent_secret, idle_seconds=idle)
         self.report()
 
     def stop_host(self) -> None:
@@ -113,7 +114,6 @@ def _libvirt(settings: Any) -> Any:
         virt_type=c.virt_type,
         hostname=c.host,
         cache_max_gb=c.cache_max_gb,
-        vnc_listen=c.vnc_listen,
         qemu_user=c.libvirt_user,
         private_dir=Path(c.libvirt_private_dir) if c.libvirt_private_dir else None,
         netns=c.libvirt_namespace or None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iaas.db import ec2, hosts, instances, ports, quotas, volumes
+from iaas.db import consoles, ec2, hosts, instances, ports, quotas, volumes
 from iaas.db.tx import Tx
 
 
@@ -13,6 +13,7 @@ def forget_instance(tx: Tx, instance_id: str) -> None:
         return
     ec2.keep_terminated(tx, row)
     hosts.release(tx, instance_id)
+    consoles.forget(tx, instance_id)
     if row.network_info:
         ports.release(tx, instance_id)
     if row.quota_held:

@@ -238,12 +238,16 @@ class ComputeDriverContract(abc.ABC):
         assert driver.console_log(running.id, max_bytes=0) == b""
 
     def test_the_consoles_of_a_running_guest_have_addresses_of_their_own(self, driver, running):
-        vnc = driver.console(running.id, "vnc")
-        assert vnc.host == "127.0.0.1"
-        assert vnc.port is not None
-        assert vnc.port >= 5900
-        serial = driver.console(running.id, "serial")
-        assert running.id in str(serial.path)
+        vnc, serial = driver.console(running.id, "vnc"), driver.console(running.id, "serial")
+        assert (vnc.kind, serial.kind) == ("vnc", "serial")
+        for address in (vnc, serial):
+            if address.path is not None:
+                assert running.id in address.path
+            else:
+                assert address.host == "127.0.0.1"
+                assert address.port is not None
+                assert address.port >= 5900
+        assert (vnc.path, vnc.port) != (serial.path, serial.port)
 
     def test_a_stopped_or_unknown_guest_has_no_console(self, driver, running):
         driver.stop(running.id, timeout=0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from iaas.api.compute import (
+    aggregates,
+    console_auth_tokens,
     extensions,
     flavor_access,
     flavor_extra_specs,
@@ -14,6 +16,7 @@ from iaas.api.compute import (
     keypairs,
     limits,
     quotas,
+    remote_consoles,
     server_actions,
     server_metadata,
     servers,
@@ -47,6 +50,9 @@ def resources() -> list[Resource]:
         hypervisors,
         services,
         extensions,
+        remote_consoles,
+        console_auth_tokens,
+        aggregates,
     )
     return [noun.resource for noun in nouns]
 

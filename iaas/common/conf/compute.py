@@ -22,7 +22,9 @@ OPTIONS = [
         "agent_listen", default="127.0.0.1", help="Address this host serves console logs and consoles on."
     ),
     cfg.PortOpt("agent_port", default=8779, help="Port of the same; 0 lets the kernel choose."),
-    cfg.StrOpt("agent_secret", default="", secret=True, help="Secret shared by the API and every host's agent."),
+    cfg.StrOpt(
+        "agent_secret", default="", secret=True, help="Secret shared by the API, the console proxy and every agent."
+    ),
     cfg.StrOpt("libvirt_uri", default="qemu:///system", help="The libvirt to use."),
     cfg.StrOpt(
         "virt_type",
@@ -33,7 +35,6 @@ OPTIONS = [
     cfg.StrOpt("libvirt_private_dir", default="", help="Start a libvirtd of our own with its state in this folder."),
     cfg.StrOpt("libvirt_namespace", default="", help="Network namespace the libvirtd of our own runs in."),
     cfg.StrOpt("libvirt_user", default="libvirt-qemu", help="System user QEMU runs as, as in qemu.conf."),
-    cfg.StrOpt("vnc_listen", default="127.0.0.1", help="Address the guests' VNC servers listen on."),
     cfg.IntOpt("fake_vcpus", default=4096, min=1, help="Virtual CPUs of the fake hypervisor."),
     cfg.IntOpt("fake_memory_mb", default=16_777_216, min=1, help="MiB of memory of the fake hypervisor."),
     cfg.IntOpt("fake_disk_gb", default=1_048_576, min=1, help="GiB of disk of the fake hypervisor."),

@@ -25,6 +25,7 @@ class FakeSettings:
     :param delays: seconds that a method takes, by its name
     :param acpi: whether guests answer their power button; see also ``World.acpi_deaf``
     :param state_file: where guests are kept over a restart; None keeps them in memory
+    :param console_dir: where serial consoles would listen; nothing does unless a test puts something there
     """
 
     hostname: str = "fake"
@@ -34,6 +35,7 @@ class FakeSettings:
     delays: Mapping[str, float] = field(default_factory=dict)
     acpi: bool = True
     state_file: Path | None = None
+    console_dir: Path = Path("/run/iaas-fake")
 
 
 class FakeDriver(driver.ComputeDriver):
@@ -166,9 +168,9 @@ class FakeDriver(driver.ComputeDriver):
                 raise driver.GuestNotFound(guest_id=guest_id)
             match kind:
                 case "vnc":
-                    return ConsoleAddress("vnc", "127.0.0.1", port=self.world.vnc_port(entry))
+                    return ConsoleAddress("vnc", port=self.world.vnc_port(entry))
                 case "serial":
-                    return ConsoleAddress("serial", "127.0.0.1", path=f"/run/iaas-fake/{guest_id}.sock")
+                    return ConsoleAddress("serial", path=str(self.settings.console_dir / f"{guest_id}.sock"))
                 case _:
                     raise errors.Invalid(reason=f"A guest has no console of the type {kind}.")
 

@@ -1,6 +1,6 @@
 """Every table of the controller: importing this module fills ``base.CONTROLLER``."""
 
-from iaas.db.models import ec2, hosts, instances, jobs, networks, quotas, volumes
+from iaas.db.models import consoles, ec2, hosts, instances, jobs, networks, quotas, volumes
 from iaas.db.models.base import CONTROLLER
 
-__all__ = ["CONTROLLER", "ec2", "hosts", "instances", "jobs", "networks", "quotas", "volumes"]
+__all__ = ["CONTROLLER", "consoles", "ec2", "hosts", "instances", "jobs", "networks", "quotas", "volumes"]

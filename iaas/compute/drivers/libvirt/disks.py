@@ -19,7 +19,7 @@ from iaas.compute.drivers.libvirt import xml
 from iaas.compute.drivers.libvirt.imagecache import LIMITS, ImageCache
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-SERIAL_SOCKETS = Path("/run/iaas/serial")  # short: a Unix socket's path has at most 107 bytes
+SOCKETS = Path("/run/iaas")  # short: a Unix socket's path has at most 107 bytes
 
 
 class InstanceFolder:
@@ -37,7 +37,8 @@ class InstanceFolder:
         self.base = self.path / "base"
         self.config_drive = self.path / "config.iso"
         self.log = self.path / "console.log"
-        self.serial = SERIAL_SOCKETS / f"{guest_id}.sock"
+        self.serial = SOCKETS / "serial" / f"{guest_id}.sock"  # made by libvirt
+        self.screen = SOCKETS / "vnc" / f"{guest_id}.sock"  # made by the guest's process
         self._owner = owner
 
     def make(self, guest: Guest, image: Image | None, config_drive: bytes | None, cache: ImageCache) -> None:
@@ -82,8 +83,7 @@ class InstanceFolder:
         self.path.chmod(0o711)
         os.close(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
         self._own(self.log, 0o600)
-        self.serial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.serial.unlink(missing_ok=True)
+        self._make_sockets()
 
     def described(self) -> xml.Disk | None:
         """Return the disk as the domain XML names it: the base by the link, its format by its name."""
@@ -95,10 +95,20 @@ class InstanceFolder:
         return xml.Disk(self.disk, base, base.suffix[1:])
 
     def remove(self) -> None:
-        """Remove the folder and the console's socket, if they are there."""
+        """Remove the folder and the consoles' sockets, if they are there."""
         self.serial.unlink(missing_ok=True)
+        self.screen.unlink(missing_ok=True)
         if self.path.exists():
             shutil.rmtree(self.path)
+
+    def _make_sockets(self) -> None:
+        """Make the places of the consoles' sockets: root's, and one the guest's process may make its own in."""
+        for socket in (self.serial, self.screen):
+            socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            socket.unlink(missing_ok=True)
+        if os.geteuid() == 0:
+            SOCKETS.chmod(0o711)  # the guest's process passes through
+            self._own(self.screen.parent, 0o700)
 
     def _make_disk(self, guest: Guest, image: Image | None, cache: ImageCache) -> None:
         argv = ["qemu-img", "create", "-q", "-f", "qcow2"]

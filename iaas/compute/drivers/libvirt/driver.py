@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import shutil
@@ -25,8 +24,6 @@ class LibvirtDriver(driver.ComputeDriver):
     """One libvirt on this host, the system's or one of our own."""
 
     def __init__(self, settings: LibvirtSettings) -> None:
-        if not ipaddress.ip_address(settings.vnc_listen).is_loopback:
-            raise errors.Invalid(reason="Screens have no password: compute.vnc_listen must be a loopback address.")
         self.settings = settings
         self.cache = ImageCache(settings.cache_dir, settings.cache_max_gb * units.GIB, settings.instances_dir)
         self.virt_type = ""
@@ -157,15 +154,11 @@ class LibvirtDriver(driver.ComputeDriver):
     def console(self, guest_id: str, kind: str) -> ConsoleAddress:
         if self._known(guest_id) not in (Power.RUNNING, Power.PAUSED):
             raise driver.GuestNotFound(guest_id=guest_id)
-        listen = self.settings.vnc_listen
-        if kind == "serial":
-            return ConsoleAddress("serial", listen, path=str(self._folder(guest_id).serial))
-        if kind != "vnc":
+        folder = self._folder(guest_id)
+        paths = {"vnc": folder.screen, "serial": folder.serial}
+        if kind not in paths:
             raise errors.Invalid(reason=f"A guest has no console of the type {kind}.")
-        port = self._connection.run("show the guest's screen", lambda link: self._screen(link, guest_id))
-        if port is None:
-            raise driver.GuestNotFound(guest_id=guest_id)
-        return ConsoleAddress("vnc", listen, port=port)
+        return ConsoleAddress(kind, path=str(paths[kind]))
 
     # -- pieces ------------------------------------------------------------------------------------------
 
@@ -199,16 +192,12 @@ class LibvirtDriver(driver.ComputeDriver):
                 config_drive=folder.config_drive if guest.config_drive else None,
                 log=folder.log,
                 serial=folder.serial,
+                screen=folder.screen,
                 machine=self.settings.machine,
-                vnc_listen=self.settings.vnc_listen,
                 cpu_mode=self.settings.cpu_mode,
                 disk_cache=self.settings.disk_cache,
             )
         )
-
-    def _screen(self, link: Any, guest_id: str) -> int | None:
-        domain = self._connection.domain(link, guest_id)
-        return xml.screen_port(domain.XMLDesc(0)) if domain else None
 
     def _pressed_off(self, guest_id: str, timeout: float) -> bool:
         """Press the power button until the guest is off or ``timeout`` seconds are over; say whether it is off."""

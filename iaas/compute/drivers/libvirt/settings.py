@@ -14,7 +14,6 @@ class LibvirtSettings:
     :param uri: where libvirt listens; not used with ``private_dir``
     :param virt_type: ``kvm``, ``qemu``, or ``auto``: the first of the two that runs a self-test guest
     :param cache_max_gb: how much the image cache may hold; images that guests use are never evicted
-    :param vnc_listen: a loopback address: screens have no password
     :param qemu_user: who owns the guests' disks, as ``user`` in ``qemu.conf``
     :param cpu_mode: empty for the hypervisor's default, else ``host-model`` or ``maximum``
     :param disk_cache: ``none`` needs a file system with O_DIRECT
@@ -30,7 +29,6 @@ class LibvirtSettings:
     virt_type: str = "auto"
     hostname: str = ""
     cache_max_gb: int = 50
-    vnc_listen: str = "127.0.0.1"
     qemu_user: str = "libvirt-qemu"
     machine: str = "pc"
     cpu_mode: str = ""

@@ -41,8 +41,8 @@ class Domain:
     config_drive: Path | None
     log: Path
     serial: Path
+    screen: Path
     machine: str = "pc"
-    vnc_listen: str = "127.0.0.1"
     cpu_mode: str = ""
     disk_cache: str = "writeback"
 
@@ -71,13 +71,6 @@ def build(domain: Domain) -> str:
     _text(root, "on_crash", "destroy")
     _devices(root, domain)
     return ElementTree.tostring(root, encoding="unicode")
-
-
-def screen_port(domain_xml: str) -> int | None:
-    """Return the VNC port of a running domain, read back from its XML."""
-    graphics = ElementTree.fromstring(domain_xml).find("./devices/graphics[@type='vnc']")  # noqa: S314
-    port = int(graphics.get("port", "-1")) if graphics is not None else -1
-    return port if port > 0 else None
 
 
 def cpu_of(capabilities_xml: str) -> dict[str, object]:
@@ -142,8 +135,8 @@ def _devices(root: ElementTree.Element, domain: Domain) -> None:
     for nic in domain.guest.nics:
         _nic(devices, nic)
     _serial(devices, domain)
-    graphics = _add(devices, "graphics", type="vnc", port="-1", autoport="yes", listen=domain.vnc_listen)
-    _add(graphics, "listen", type="address", address=domain.vnc_listen)
+    # a screen has no password: it listens on a socket only the host's agent can reach, and on no network
+    _add(_add(devices, "graphics", type="vnc"), "listen", type="socket", socket=str(domain.screen))
     _add(_add(devices, "video"), "model", type="vga")
     _text(_add(devices, "rng", model="virtio"), "backend", "/dev/urandom", model="random")
     _add(devices, "memballoon", model="virtio")

@@ -13,13 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from iaas.common import errors
 from iaas.compute.driver import Guest, HypervisorError
 from iaas.compute.drivers.libvirt import console, private, reaper, selftest
 from iaas.compute.drivers.libvirt.disks import InstanceFolder
-from iaas.compute.drivers.libvirt.driver import LibvirtDriver
 from iaas.compute.drivers.libvirt.imagecache import ImageCache
-from iaas.compute.drivers.libvirt.settings import LibvirtSettings
 
 
 def test_a_log_is_read_from_its_end(tmp_path):
@@ -57,9 +54,10 @@ def test_only_an_instance_id_names_a_folder(tmp_path, guest_id):
         InstanceFolder(tmp_path, guest_id, "nobody")
 
 
-def test_the_path_of_a_console_socket_fits_wherever_the_folders_are():
+def test_the_paths_of_console_sockets_fit_wherever_the_folders_are():
     folder = InstanceFolder(Path("/" + "x" * 200), str(uuid.uuid4()), "nobody")
-    assert len(str(folder.serial)) <= 107
+    assert all(len(str(path)) <= 107 for path in (folder.serial, folder.screen))
+    assert folder.serial != folder.screen
 
 
 @pytest.mark.skipif(shutil.which("qemu-img") is None, reason="disks are NOT tested: no qemu-img")
@@ -102,12 +100,6 @@ def test_two_closed_folders_are_a_sentence(monkeypatch):
     monkeypatch.setattr(private, "_first_closed", lambda *_: next(places))
     with pytest.raises(HypervisorError, match=r"chmod o\+x: /a, /b"):
         private.closed_folder([Path("/a/1"), Path("/b/1")], "nobody")
-
-
-def test_screens_are_for_loopback_only(tmp_path):
-    pytest.importorskip("libvirt")
-    with pytest.raises(errors.Invalid, match="loopback"):
-        LibvirtDriver(LibvirtSettings(tmp_path, tmp_path, vnc_listen="0.0.0.0"))
 
 
 def test_the_reaper_stays_for_orphans_and_passes_the_exit_code_on(tmp_path):

@@ -22,6 +22,7 @@ DOMAIN = xml.Domain(
     config_drive=Path("/i/config.iso"),
     log=Path("/i/console.log"),
     serial=Path("/i/serial.sock"),
+    screen=Path("/i/screen.sock"),
 )
 
 
@@ -83,11 +84,10 @@ def test_the_console_log_is_appended_to():
     assert tree().find("devices/serial/log").get("append") == "on"
 
 
-def test_the_screen_listens_on_loopback_with_a_port_libvirt_chooses():
-    graphics = tree().find("devices/graphics")
-    assert graphics.get("autoport") == "yes"
-    assert graphics.get("listen") == "127.0.0.1"
-    assert graphics.find("listen").get("address") == "127.0.0.1"
+def test_the_screen_listens_on_a_socket_and_on_no_network():
+    [graphics] = tree().findall("devices/graphics")
+    assert graphics.attrib == {"type": "vnc"}
+    assert [listen.attrib for listen in graphics] == [{"type": "socket", "socket": "/i/screen.sock"}]
 
 
 def test_only_emulated_guests_get_a_translation_cache():
@@ -99,12 +99,6 @@ def test_only_emulated_guests_get_a_translation_cache():
 def test_a_cpu_mode_is_named_only_when_chosen():
     assert tree().find("cpu") is None
     assert tree(cpu_mode="host-model").find("cpu").get("mode") == "host-model"
-
-
-def test_the_port_of_a_screen_is_read_back():
-    assert xml.screen_port("<d><devices><graphics type='vnc' port='5907'/></devices></d>") == 5907
-    assert xml.screen_port("<d><devices><graphics type='vnc' port='-1'/></devices></d>") is None
-    assert xml.screen_port("<d><devices/></d>") is None
 
 
 def test_the_processor_is_read_from_the_capabilities():
