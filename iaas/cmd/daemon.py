@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from iaas import __version__
 from iaas.cmd import systemd
 from iaas.common import conf, errors, log, runtime
+from iaas.db.tx import Database
 from iaas.jobs.service import WorkerService
 
 LOG = logging.getLogger(__name__)
@@ -102,8 +103,12 @@ def main(name: str, summary: str, parts: Callable[[conf.Settings], Sequence[Part
 
 
 def run(parts: Sequence[Part], ready: Callable[[], None] | None = None) -> None:
-    """Start ``parts``, say so, wait for SIGTERM or SIGINT, and stop them, last first."""
+    """Start ``parts``, say so, wait for SIGTERM or SIGINT, and stop them, last first.
+
+    SIGUSR1 writes the counters of the process to its log.
+    """
     stopped = runtime.event()
+    runtime.on_signal(signal.SIGUSR1, _log_counters)
     for number in (signal.SIGTERM, signal.SIGINT):
         runtime.on_signal(number, stopped.set)
     started: list[Part] = []
@@ -125,3 +130,8 @@ def run(parts: Sequence[Part], ready: Callable[[], None] | None = None) -> None:
                 part.stop()
             except Exception:
                 LOG.exception("stopping %s failed", part)
+
+
+def _log_counters() -> None:
+    """How many SQL statements went to each database: the bench takes the difference of two such lines."""
+    LOG.warning("counters %s", " ".join(f"{name}={count}" for name, count in sorted(Database.sent().items())))

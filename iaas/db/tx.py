@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -23,7 +24,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import Connection, CursorResult, Row
 from sqlalchemy.sql.expression import ClauseElement, Executable, Select
 
-from iaas.common import errors, runtime
+from iaas.common import errors, log, runtime
 from iaas.common.context import RequestContext
 from iaas.db import engines
 
@@ -57,6 +58,7 @@ class Tx:
         :raises DuplicateKey: a unique key refused it.
         """
         self.database.statements += 1
+        log.count_statement()
         try:
             return self.connection.execute(statement, values)  # type: ignore[call-overload]
         except exc.IntegrityError as error:
@@ -118,15 +120,27 @@ class Database:
     ``statements`` counts what was sent, for the bench and for tests that hold a budget.
     """
 
+    _open: weakref.WeakSet[Database] = weakref.WeakSet()
+
     def __init__(self, url: str, options: engines.Options | None = None) -> None:
         self.engine = engines.make(url, options or engines.Options())
         self.dialect = self.engine.dialect.name
         self.statements = 0
+        self._open.add(self)
         self._writer = runtime.lock() if self.dialect == "sqlite" else contextlib.nullcontext()
         self._reader = self._writer if engines.in_memory(url) else contextlib.nullcontext()
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @classmethod
+    def sent(cls) -> dict[str, int]:
+        """Return the statements sent so far, by the name of each database of the process."""
+        counts: dict[str, int] = {}
+        for database in cls._open:
+            name = (database.engine.url.database or "memory").rpartition("/")[2]
+            counts[name] = counts.get(name, 0) + database.statements
+        return counts
 
     @contextlib.contextmanager
     def read(self, ctx: RequestContext) -> Iterator[Tx]:

@@ -69,12 +69,13 @@ class Guard:
             return
         ctx = environ.get("iaas.context")
         LOG.info(
-            "%s %s %.200s %s %.1f ms user=%s project=%s",
+            "%s %s %.200s %s %.1f ms sql=%d user=%s project=%s",
             self.service,
             environ["REQUEST_METHOD"],
             environ.get("PATH_INFO", ""),
             seen[0][:3] if seen else "-",
             (runtime.monotonic() - started) * 1000,
+            log.statements(),
             ctx.user_id if ctx else "-",
             ctx.project_id if ctx else "-",
         )
