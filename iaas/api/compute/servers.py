@@ -31,6 +31,7 @@ EQUAL = {
     "user_id": "user_id", "uuid": "id", "availability_zone": "zone", "key_name": "key_name",
     "vm_state": "vm_state", "task_state": "task_state", "hostname": "hostname", "description": "description",
 }  # fmt: skip
+POWER_STATES = frozenset("013467")
 ADMIN_EQUAL = {"host": "host", "node": "host"}
 
 
@@ -57,7 +58,7 @@ def create(call: Call) -> Any:
         zone=zone,
         host=host,
         networks=_networks(wanted.get("networks")),
-        security_groups=tuple(group["name"] for group in wanted.get("security_groups", ())),
+        security_groups=tuple(group["name"] for group in wanted.get("security_groups", ()) if "name" in group),
         config_drive=to_bool(wanted.get("config_drive")),
         description=wanted.get("description", None if call.at_least("2.19") else wanted["name"]),
         hostname=wanted.get("hostname"),
@@ -182,7 +183,7 @@ def _more_filters(call: Call, wanted: listing.ListServers, admin: bool) -> None:
     if "locked" in call.query and call.at_least("2.73"):
         wanted.equal["locked"] = [to_bool(call.param("locked"))]
     if "power_state" in call.query:
-        wanted.equal["power_state"] = [int(v) for v in call.query["power_state"] if v.isdigit()]
+        wanted.equal["power_state"] = [int(v) for v in call.query["power_state"] if v in POWER_STATES]
     if admin and to_bool(call.param("deleted")):
         wanted.equal["id"] = []  # deleted servers have left the table; their history is in their actions
     for word, target in (("changes-since", "changed_since"), ("changes-before", "changed_before")):
@@ -200,7 +201,7 @@ def _limit(call: Call) -> int:
     text = call.param("limit")
     if text is None:
         return most
-    if not text.isdigit() or len(text) > 9:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise errors.Invalid(reason=f"Invalid input for query parameters limit. Value: {text[:20]}.")
     return min(int(text), most)
 

@@ -22,6 +22,10 @@ from iaas.common.rest.operations import PUBLIC, Call, Operation, Reply, Resource
 
 LOG = logging.getLogger(__name__)
 NO_VERSION = Version(0, 0)
+#: characters of the longest name or id in a path
+MAX_SEGMENT = 1024
+#: characters of a fault that quotes what a client sent
+MAX_MESSAGE = 1000
 StartResponse = Callable[..., Any]
 
 
@@ -178,7 +182,7 @@ class Api:
             LOG.warning("%s %s: %s", environ["REQUEST_METHOD"], environ.get("PATH_INFO"), error)
             if error.kind is errors.Kind.INTERNAL:
                 return self._crash(environ, headers)
-        return status, self.fault(status, error.message, error)
+        return status, self.fault(status, error.message[:MAX_MESSAGE], error)
 
     def _crash(self, environ: dict[str, Any], headers: list[tuple[str, str]]) -> tuple[int, Any]:
         sentence = (
@@ -205,7 +209,7 @@ def _decoded(value: str) -> str:
         text = value.encode("latin-1").decode()
     except UnicodeError:
         raise NoSuchResource() from None
-    if "\x00" in text:  # not every database can even be asked for it
+    if "\x00" in text or len(text) > MAX_SEGMENT:  # nothing is called so, and not every database can be asked for it
         raise NoSuchResource()
     return text
 

@@ -23,6 +23,8 @@ SPECIAL = set(r".^$*+?{}[]\|()")
 MAX_PATTERN = 256
 MAX_SCANNED = 20_000
 Matcher = Callable[[Any], bool]
+_QUIET = re2.Options()
+_QUIET.log_errors = False  # what a user cannot write is told to the user
 
 
 @dataclass
@@ -115,9 +117,10 @@ def _compiled(pattern: str) -> Any:
     if len(pattern) > MAX_PATTERN:
         raise errors.Invalid(reason=f"A pattern has at most {MAX_PATTERN} characters.")
     try:
-        return re2.compile(pattern)
+        return re2.compile(pattern, _QUIET)
     except re2.error as error:
-        raise errors.Invalid(reason=f"The pattern {pattern[:64]!r} cannot be read: {error}") from None
+        why = error.args[0].decode(errors="replace") if error.args else "it is no regular expression"
+        raise errors.Invalid(reason=f"The pattern {pattern[:64]!r} cannot be read: {why[:100]}") from None
 
 
 def _address_check(regex: Any, version: int) -> Matcher:
