@@ -6,6 +6,7 @@ programming error at start-up and a refusal at run time, never a permission (OSS
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ BASE: Mapping[str, str] = {
     "owner": "user_id:%(user_id)s",
     "any_token": "@",
 }
+
+
+_REFERENCE = re.compile(r"\brule:([^\s()]+)")
 
 
 class UnknownRule(errors.IaasError):
@@ -73,13 +77,17 @@ class Policy:
             raise errors.Forbidden(action=rule)
 
     def require_rules(self, names: Iterable[str]) -> None:
-        """Refuse to start with an operation whose rule nobody declared.
+        """Refuse to start with an operation whose rule nobody declared, or with a rule that asks for such a one.
 
         :raises UnknownRule: names the first.
         """
         for name in names:
             if name not in self.rules:
                 raise UnknownRule(rule=name)
+        for name, check in self._enforcer.rules.items():
+            for word in _REFERENCE.findall(str(check)):
+                if word not in self.rules:
+                    raise UnknownRule(rule=f"{word}, which {name} asks for")
 
 
 def _read(policy_file: str, known: Mapping[str, str]) -> dict[str, str]:

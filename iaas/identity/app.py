@@ -18,7 +18,7 @@ from iaas.common.rest import faults as rest_faults
 from iaas.common.rest import pipeline
 from iaas.common.rest.dispatch import Api
 from iaas.common.rest.middleware import Bound, WsgiApp
-from iaas.common.rest.operations import PUBLIC, Resource
+from iaas.common.rest.operations import Resource
 from iaas.identity import clients as _clients
 from iaas.identity import faults, issue, rules
 from iaas.identity.clients import IdentityClients
@@ -58,8 +58,6 @@ def make(settings: Settings, clients: IdentityClients | None = None) -> Bound:
     :raises UnknownRule: an operation is declared with a policy rule that is not.
     """
     clients = clients or make_clients(settings)
-    declared = [operation.policy for resource in resources() for operation in resource]
-    clients.policy.require_rules(policy for policy in declared if policy != PUBLIC)
     return pipeline.load("identity", clients, settings.api.paste_file)
 
 

@@ -41,6 +41,10 @@ class Ec2Api:
     def __init__(self, actions: Actions) -> None:
         self.actions = actions
 
+    def policies(self) -> Iterable[str]:
+        """Return the policy rule of every action."""
+        return [action.policy for action in self.actions]
+
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
         if _asks_nothing(environ):
             return _send(start_response, 200, BANNER, [("Content-Type", "text/plain; charset=utf-8")])

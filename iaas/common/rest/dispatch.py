@@ -65,6 +65,10 @@ class Api:
         self._root_router = Router(self.roots)
         self._names = {operation.path: parameter_names(operation.path) for operation in self.operations + self.roots}
 
+    def policies(self) -> Iterable[str]:
+        """Return the policy rule of every operation."""
+        return [operation.policy for operation in self.operations + self.roots]
+
     # -- WSGI ------------------------------------------------------------------------------------------
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
