@@ -149,6 +149,8 @@ def read_head(sock: socket.socket) -> Request:
             raise Gone("it was closed within its head")
         data += part
     head, _, rest = data.partition(b"\r\n\r\n")
+    if len(head) > MAX_HEAD:
+        raise Refused(431, "The headers are too long.")
     sock.settimeout(HEAD_SECONDS)
     return _parse(sock, head.decode("latin-1"), rest)
 

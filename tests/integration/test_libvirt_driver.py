@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from iaas.common import shell
-from iaas.compute import configdrive
+from iaas.compute import agent, configdrive
 from iaas.compute.driver import Guest, HypervisorError, Image, ImageRefused, Nic, Power
 from iaas.compute.drivers.libvirt import selftest
 from iaas.compute.drivers.libvirt.driver import LibvirtDriver
@@ -157,6 +157,12 @@ class TestLibvirtDriver(ComputeDriverContract):
             client.connect(address.path)
         driver.reboot(running, hard=True, timeout=0)
         self.wait_for_boots(driver, running, 2)
+
+    def test_the_screen_speaks_rfb_on_a_socket_that_only_root_reaches(self, driver, running):
+        address = driver.console(running.id, "vnc")
+        with agent.connect(address) as client:
+            assert client.recv(12, socket.MSG_WAITALL) == b"RFB 003.008\n"
+        assert Path(address.path).parent.stat().st_mode & 0o077 == 0
 
     def test_a_qcow2_image_boots_from_an_overlay_of_the_flavor_size(self, driver, make, tmp_path):
         raw, qcow2 = tmp_path / "raw", tmp_path / "qcow2"
