@@ -4,7 +4,7 @@ BIN := .venv/bin
 CLOUD ?= cloud
 STAMP := .venv/.installed
 
-.PHONY: help install cloud test unit check format generate bench conformance soak clean host-packages
+.PHONY: help install cloud cloud-destroy test unit check format generate bench conformance soak clean host-packages
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -21,6 +21,9 @@ host-packages:  ## install what real guests need on this host (root, apt)
 cloud: install  ## the embedded cloud in the foreground, with a first server you can log in to
 	@tools/host_packages.sh guests
 	@$(BIN)/python tools/make_cloud.py --state-dir $(CLOUD) $(CLOUD_OPTIONS)
+
+cloud-destroy: install  ## stop being a cloud: remove its guests, networks and folder from this host
+	@$(BIN)/python -m iaas.cmd.destroy $(CLOUD)
 
 test: install  ## all set-up, then every test
 	@tools/host_packages.sh guests servers

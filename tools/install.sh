@@ -19,4 +19,4 @@ echo "installing the package and its tools into .venv ..."
 if pkg-config --exists libvirt 2>/dev/null; then
     .venv/bin/pip install -q --disable-pip-version-check -e '.[libvirt]' 2>&1 | grep -v '^WARNING: Location' || true
 fi
-.venv/bin/python -c 'import iaas, eventlet, sqlalchemy'
+.venv/bin/python -c 'import iaas, sqlalchemy, kombu'

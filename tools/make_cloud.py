@@ -159,11 +159,14 @@ def show(state_dir: Path, words: list[str] | None, server: Any) -> None:
     out.print(f"  {activate}", soft_wrap=True)
     out.print("  openstack server list")
     out.print(f"  openstack console log show {server.name}")
-    out.print(f"  openstack server create --image {IMAGE} --flavor {FLAVOR} --key-name {KEY} --network shared second")
+    create = f"openstack server create --image {IMAGE} --flavor {FLAVOR} --key-name {KEY} --network shared second"
+    out.print(f"  {create}", soft_wrap=True)
     if words:
         out.print(f"  {shlex.join(words)}", soft_wrap=True)
     out.print(f"\nEC2:  . {os.path.relpath(state_dir / 'ec2rc')}; aws ec2 describe-instances")
-    out.print(f"Logs: {state_dir}/iaas.log      Stop: Ctrl-C (guests and data stay)\n")
+    out.print(
+        f"Logs: {state_dir}/iaas.log      Stop: Ctrl-C (guests and data stay)      Remove it all: make cloud-destroy\n"
+    )
 
 
 def bring_up(args: argparse.Namespace, state_dir: Path) -> subprocess.Popen[str]:
@@ -191,9 +194,7 @@ def bring_up(args: argparse.Namespace, state_dir: Path) -> subprocess.Popen[str]
                 answer = log_in(words)
             out.print(f"      [cyan]{answer}[/cyan]", soft_wrap=True)
         else:
-            out.print(
-                "[yellow]the fake hypervisor runs here: servers become ACTIVE, but there is nothing to log in to[/yellow]"
-            )
+            out.print("[yellow]the fake hypervisor runs here: servers become ACTIVE, but none answers ssh[/yellow]")
         show(state_dir, words, server)
     except BaseException:
         process.terminate()

@@ -2,7 +2,6 @@
 
 import iaas.cmd.green  # isort: skip  # noqa: F401  patches before anything else is imported
 
-import fcntl
 import os
 import sys
 from pathlib import Path
@@ -30,7 +29,7 @@ def main() -> None:
     args = parser.parse_args()
     state_dir = args.state_dir.resolve()
     try:
-        lock = _lock(state_dir)
+        lock = embedded.lock(state_dir)
         driver = args.compute_driver or _best_driver()
         if not embedded.is_current(state_dir, args.port_offset, driver):
             _prepare(state_dir, args.port_offset, driver)
@@ -42,20 +41,6 @@ def main() -> None:
     except errors.IaasError as error:
         print(f"iaas-all: {error}", file=sys.stderr)
         sys.exit(1)
-
-
-def _lock(state_dir: Path) -> int:
-    """Take the folder for this process.
-
-    :raises Conflict: another cloud runs in it.
-    """
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise errors.Conflict(reason=f"Another iaas-all runs in {state_dir}; stop it, or use another folder.") from None
-    return descriptor
 
 
 def _best_driver() -> str:

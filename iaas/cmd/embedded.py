@@ -11,6 +11,7 @@ password hashing) is not in the memory of the cloud.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import sys
@@ -38,6 +39,20 @@ def prepare(state_dir: Path, port_offset: int, driver: str) -> Path:
     }
     setup.prepare(state_dir, values, secrets)
     return state_dir / "iaas.conf"
+
+
+def lock(state_dir: Path) -> int:
+    """Take the folder for this process.
+
+    :raises Conflict: another cloud runs in it.
+    """
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise errors.Conflict(reason=f"Another iaas-all runs in {state_dir}; stop it, or use another folder.") from None
+    return descriptor
 
 
 def is_current(state_dir: Path, port_offset: int, driver: str) -> bool:
