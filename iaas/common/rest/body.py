@@ -1,12 +1,13 @@
 """Request bodies: limits before parsing, and JSON without its traps.
 
 Refused with a sentence: more bytes than allowed, nesting deeper than 32, more than 1,000 keys, a key twice,
-NaN and Infinity, endless numbers, NUL and lone surrogates in text.
+NaN and Infinity, numbers no database can keep, NUL and lone surrogates in text.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -79,7 +80,7 @@ def parse(body: bytes) -> Any:
 
     try:
         # json.loads would take UTF-16, and surrogates that no database can keep
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=pairs, parse_constant=_constant)
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=pairs, **_NUMBERS)
     except (ValueError, RecursionError) as error:
         raise errors.Invalid(reason=f"Malformed request body: {_why(error)}") from None
     if _depth(value) > MAX_DEPTH:
@@ -91,6 +92,23 @@ def parse(body: bytes) -> Any:
 
 def _constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _whole(text: str) -> int:
+    """A whole number, if databases and other readers of JSON can keep it."""
+    if len(text) > MAX_DIGITS + 2 or not -(2**63) <= (number := int(text)) < 2**63:
+        raise ValueError(f"the number {text[:MAX_DIGITS]}… is out of range")
+    return number
+
+
+def _real(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:MAX_DIGITS]} is out of range")
+    return number
+
+
+_NUMBERS: Mapping[str, Any] = {"parse_constant": _constant, "parse_int": _whole, "parse_float": _real}
 
 
 def _why(error: Exception) -> str:
