@@ -5,7 +5,10 @@ A verb or a job step that writes is a function of a :class:`Tx`::
     instance_id = db.write(ctx, _accept, new)      # runs _accept(tx, new) in one transaction
 
 A deadlock, a serialisation failure, a busy or lost database rolls back and runs the *whole* function again,
-so it must decide from what it reads inside.  Reads are a ``with`` block: ``with db.read(ctx) as tx: …``.
+so it must decide from what it reads inside.  A commit whose answer is lost is looked up by the last row the
+function inserted: if the row is there, it was committed, and nothing is done twice.  Reads are a ``with`` block:
+``with db.read(ctx) as tx: …``.
+
 Queries live in ``iaas.db.<aggregate>``, take the ``Tx`` first, and never open, commit or nest.
 
 SQLite has one writer: a lock of the process is taken *before* BEGIN IMMEDIATE, because a green thread that waits
@@ -17,10 +20,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import exc
+from sqlalchemy import exc, literal
 from sqlalchemy.engine import Connection, CursorResult, Row
 from sqlalchemy.sql.expression import ClauseElement, Executable, Select
 
@@ -41,16 +44,29 @@ class DuplicateKey(errors.IaasError):
     template = "A row with the same unique key exists."
 
 
-class Tx:
-    """One open transaction and the request it serves."""
+class _AnswerLost(Exception):
+    """The connection broke in the commit: nobody has said yet whether it happened."""
 
-    __slots__ = ("_after", "connection", "ctx", "database")
+    def __init__(self, result: Any, tx: Tx) -> None:
+        super().__init__()
+        self.result = result
+        self.tx = tx
+
+
+class Tx:
+    """One open transaction and the request it serves.
+
+    :ivar witness: the last row inserted, as (table, key): it is there if and only if the transaction is committed
+    """
+
+    __slots__ = ("_after", "connection", "ctx", "database", "witness")
 
     def __init__(self, database: Database, connection: Connection, ctx: RequestContext) -> None:
         self.database = database
         self.connection = connection
         self.ctx = ctx
         self._after: list[Callable[[], None]] = []
+        self.witness: tuple[Any, dict[str, Any]] | None = None
 
     def execute(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
         """Run one statement.
@@ -84,6 +100,7 @@ class Tx:
     def insert(self, table: Any, **values: Any) -> None:
         """Insert one row."""
         self.execute(table.insert(), values)
+        self.witness = table, {column.name: values[column.name] for column in table.primary_key}
 
     def insert_new(self, table: Any, **values: Any) -> bool:
         """Insert one row unless a unique key refuses it; return whether it is new. The transaction goes on."""
@@ -160,6 +177,13 @@ class Database:
             try:
                 result, after = self._once(ctx, fn, *args, **kwargs)
                 break
+            except _AnswerLost as lost:
+                if self._committed(lost.tx):
+                    result, after = lost.result, lost.tx._after
+                    break
+                if attempt == MAX_TRIES - 1:
+                    raise _unavailable(lost) from lost
+                LOG.info("transaction %s was not committed and runs again", fn.__qualname__)
             except exc.DBAPIError as error:
                 if not engines.is_transient(error) or attempt == MAX_TRIES - 1:
                     if engines.is_transient(error):
@@ -181,8 +205,35 @@ class Database:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             tx = Tx(self, connection, ctx)
             result = fn(tx, *args, **kwargs)
-            connection.commit()
+            try:
+                self._commit(connection)
+            except exc.DBAPIError as error:
+                if not engines.is_transient(error):
+                    raise
+                raise _AnswerLost(result, tx) from error
             return result, tx._after
+
+    def _commit(self, connection: Connection) -> None:
+        connection.commit()
+
+    def _committed(self, tx: Tx) -> bool:
+        """Whether the commit whose answer was lost happened; without a witness it is done again.
+
+        :raises Unavailable: the database cannot be asked.
+        """
+        if tx.witness is None:
+            return False
+        table, key = tx.witness
+        query = Select(literal(1)).where(*[table.c[name] == value for name, value in key.items()])
+        for attempt in range(MAX_TRIES):
+            try:
+                with self.read(tx.ctx) as asking:
+                    return asking.scalar(query) is not None
+            except errors.Unavailable:
+                if attempt == MAX_TRIES - 1:
+                    raise
+                runtime.sleep(0.2 * 2**attempt)
+        raise AssertionError("unreachable")
 
 
 @contextlib.contextmanager

@@ -91,13 +91,21 @@ def create(clients: Any, ctx: RequestContext, new: NewServers, *, dry_run: bool 
     clients.backlog.check(ctx)
     image = clients.image.get(ctx, new.image_id)
     _check_image(image)
-    for count in range(new.max_count, new.min_count - 1, -1):
+    count = new.max_count
+    while True:
         try:
             return _accepted(clients, ctx, new, image, count, dry_run)
-        except errors.QuotaExceeded:
-            if count == new.min_count:
+        except errors.QuotaExceeded as error:
+            fits = _what_fits(error, count)
+            if not new.min_count <= fits < count:
                 raise
-    raise errors.Invalid(reason="min_count must not be greater than max_count.")
+            count = fits
+
+
+def _what_fits(error: errors.QuotaExceeded, count: int) -> int:
+    """Return how many of the ``count`` servers that passed a quota would not pass it."""
+    each = error.fields["asked"] // count
+    return max(error.fields["limit"] - error.fields["used"], 0) // each if each else 0
 
 
 def _accepted(clients: Any, ctx: RequestContext, new: NewServers, image: Any, count: int, dry_run: bool) -> Made:

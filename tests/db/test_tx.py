@@ -1,0 +1,114 @@
+"""Transactions: retried whole, and never done twice when the answer to a commit is lost."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from iaas.common import context, errors
+from iaas.db.tx import Database, DuplicateKey
+
+CTX = context.admin("req-1")
+METADATA = sa.MetaData()
+things = sa.Table("things", METADATA, sa.Column("id", sa.String(10), primary_key=True), sa.Column("n", sa.Integer))
+
+
+class Flaky(Database):
+    """A database whose commits may break before or after they happen."""
+
+    plan: list[str]
+
+    def _commit(self, connection):
+        how = self.plan.pop(0) if self.plan else "ok"
+        if how != "before":
+            connection.commit()
+        if how != "ok":
+            raise exc.OperationalError("COMMIT", {}, _locked())
+
+
+def _locked():
+    import sqlite3
+
+    return sqlite3.OperationalError("database is locked")
+
+
+@pytest.fixture
+def db():
+    made = Flaky("sqlite://")
+    made.plan = []
+    METADATA.create_all(made.engine)
+    return made
+
+
+def add(tx, counter, heard):
+    counter.append(1)
+    tx.insert(things, id=f"t{len(counter)}", n=1)
+    tx.on_commit(lambda: heard.append("rung"))
+    return len(counter)
+
+
+def rows(db):
+    with db.read(CTX) as tx:
+        return [row.id for row in tx.all(sa.select(things))]
+
+
+@pytest.mark.parametrize(("plan", "runs", "left"), [([], 1, ["t1"]), (["before"], 2, ["t2"]), (["after"], 1, ["t1"])])
+def test_a_commit_is_done_once_whatever_becomes_of_its_answer(db, plan, runs, left):
+    db.plan = plan
+    counter, heard = [], []
+    assert db.write(CTX, add, counter, heard) == runs
+    assert rows(db) == left
+    assert heard == ["rung"]
+
+
+def test_without_a_row_to_look_for_the_function_runs_again(db):
+    db.write(CTX, lambda tx: tx.insert(things, id="a", n=1))
+    db.plan = ["after"]
+    runs = []
+
+    def guarded(tx):
+        runs.append(1)
+        return tx.count(sa.update(things).where(things.c.id == "a", things.c.n == 1).values(n=2))
+
+    assert db.write(CTX, guarded) == 0
+    assert len(runs) == 2
+
+
+def test_a_database_that_stays_broken_is_unavailable_and_nothing_is_kept(db):
+    db.plan = ["before"] * 20
+    with pytest.raises(errors.Unavailable):
+        db.write(CTX, add, [], [])
+    assert rows(db) == []
+
+
+def test_a_failing_function_leaves_nothing(db):
+    def fails(tx):
+        tx.insert(things, id="a", n=1)
+        raise errors.Conflict(reason="no")
+
+    with pytest.raises(errors.Conflict):
+        db.write(CTX, fails)
+    assert rows(db) == []
+
+
+def test_a_unique_key_is_a_duplicate_and_insert_new_says_no(db):
+    db.write(CTX, lambda tx: tx.insert(things, id="a", n=1))
+    with pytest.raises(DuplicateKey):
+        db.write(CTX, lambda tx: tx.insert(things, id="a", n=1))
+    assert db.write(CTX, lambda tx: (tx.insert_new(things, id="a", n=1), tx.insert_new(things, id="b", n=1))) == (
+        False,
+        True,
+    )
+
+
+def test_what_runs_after_the_commit_does_not_run_when_there_is_none(db):
+    heard = []
+
+    def fails(tx):
+        tx.on_commit(lambda: heard.append(1))
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        db.write(CTX, fails)
+    assert heard == []
