@@ -81,17 +81,40 @@ def data_of(clients: ImageClients, ctx: RequestContext, image_id: str, *, may_de
     return image
 
 
-def read(clients: ImageClients, image: images.Image, span: Span) -> base.Reader:
-    """Return the bytes of a part of an image, in chunks."""
+def read(clients: ImageClients, image: images.Image, span: Span, send: runtime.FileSender | None = None) -> base.Reader:
+    """Return the bytes of a part of an image, in chunks; only the first one, if ``send`` can do the rest."""
     length = span.end - span.start
-    if length > SMALL_CHUNK and clients.lanes.acquire(blocking=False):
-        try:
-            reader = clients.store.read(image.location, span.start, length, chunk_size=min(CHUNK, length))
-        except BaseException:
-            clients.lanes.release()
-            raise
-        return _Fast(reader, clients.lanes)
-    return clients.store.read(image.location, span.start, length, chunk_size=min(SMALL_CHUNK, length))
+    if length <= SMALL_CHUNK or send is not None:
+        reader = clients.store.read(image.location, span.start, length, chunk_size=min(SMALL_CHUNK, length))
+        return reader if send is None else _Sent(reader, send)
+    if not clients.lanes.acquire(blocking=False):
+        return clients.store.read(image.location, span.start, length, chunk_size=SMALL_CHUNK)
+    try:
+        reader = clients.store.read(image.location, span.start, length, chunk_size=min(CHUNK, length))
+    except BaseException:
+        clients.lanes.release()
+        raise
+    return _Fast(reader, clients.lanes)
+
+
+class _Sent(base.Reader):
+    """A reader whose first chunk goes with the headers, and what is behind it around this process."""
+
+    def __init__(self, reader: base.Reader, send: runtime.FileSender) -> None:
+        self._reader = reader
+        self._send: runtime.FileSender | None = send
+        self._begun = False
+
+    def __next__(self) -> bytes:
+        if self._begun and self._send is not None:
+            send, self._send = self._send, None
+            if self._reader.send_rest(send):
+                raise StopIteration
+        self._begun = True
+        return next(self._reader)
+
+    def close(self) -> None:
+        self._reader.close()
 
 
 class _Fast(base.Reader):

@@ -19,7 +19,7 @@ import importlib
 import os
 import random as _random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from iaas.common.runtime import memory
@@ -27,6 +27,7 @@ from iaas.common.runtime.base import (
     Backend,
     Empty,
     Event,
+    FileSender,
     Full,
     Lock,
     NativeTimeout,
@@ -37,8 +38,8 @@ from iaas.common.runtime.base import (
 )
 
 __all__ = [
-    "Empty", "Event", "Full", "Lock", "NativeTimeout", "Queue", "Semaphore", "Server", "Task",
-    "event", "in_native", "listen", "local", "lock", "monotonic", "name", "native", "native_lock", "now",
+    "Empty", "Event", "FileSender", "Full", "Lock", "NativeTimeout", "Queue", "Semaphore", "Server", "Task",
+    "event", "file_sender", "in_native", "listen", "local", "lock", "monotonic", "name", "native", "native_lock", "now",
     "on_signal", "queue", "rng", "secret_bytes", "semaphore", "serve", "sleep", "spawn", "time", "use", "uuid",
     "wait_fd",
 ]  # fmt: skip
@@ -187,6 +188,16 @@ def serve(sock: socket.socket, app: Callable[..., Any], *, max_clients: int = 10
     Header lines are capped at 16 KiB, a request line at 8 KiB; a client has 10 s to send its headers.
     """
     return _it().serve(sock, app, max_clients=max_clients)
+
+
+def file_sender(environ: Mapping[str, Any]) -> FileSender | None:
+    """Return what sends a part of a file to the client of a request without a copy, or None if the server cannot.
+
+    Only an answer's iterator may call it, after a first piece of at least 64 KiB, which goes with the headers.
+
+    :raises OSError: (the sender) the client is gone or takes nothing for a minute, or the file is too short.
+    """
+    return _it().file_sender(environ)
 
 
 def wait_fd(fileno: int, *, write: bool = False) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import abc
+import io
 import queue as _queue
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -56,6 +57,10 @@ class Queue(Protocol):
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None: ...
     def get(self, block: bool = True, timeout: float | None = None) -> Any: ...
     def qsize(self) -> int: ...
+
+
+#: sends ``count`` bytes of an open file from ``offset`` on to a client
+FileSender = Callable[[io.FileIO, int, int], None]
 
 
 class Server(Protocol):
@@ -111,3 +116,6 @@ class Backend(abc.ABC):
     def serve(self, sock: socket.socket, app: Callable[..., Any], *, max_clients: int) -> Server: ...
     @abc.abstractmethod
     def on_signal(self, number: int, fn: Callable[[], None]) -> None: ...
+
+    def file_sender(self, environ: Mapping[str, Any]) -> FileSender | None:
+        return None

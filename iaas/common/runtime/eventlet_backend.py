@@ -17,13 +17,14 @@ import eventlet.patcher  # noqa: E402
 
 eventlet.monkey_patch()
 
+import io  # noqa: E402
 import logging  # noqa: E402
 import random  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
 import time  # noqa: E402
 import uuid  # noqa: E402
-from collections.abc import Callable  # noqa: E402
+from collections.abc import Callable, Mapping  # noqa: E402
 from typing import Any, TypeVar  # noqa: E402
 
 import eventlet.event  # noqa: E402
@@ -38,7 +39,11 @@ from iaas.common.runtime import base  # noqa: E402
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 NATIVE_THREADS = 24
+SOCKET_TIMEOUT = 60
+SEND_PATIENCE = 2  # milliseconds a native thread waits for a client before it leaves the waiting to the hub
 _threading: Any = eventlet.patcher.original("threading")
+_select: Any = eventlet.patcher.original("select")
+_socket: Any = eventlet.patcher.original("socket")
 _hub_thread = _threading.get_ident()
 
 eventlet.wsgi.MAX_REQUEST_LINE = 8192
@@ -196,7 +201,7 @@ class GreenServer:
                 debug=False,
                 keepalive=True,
                 url_length_limit=8192,
-                socket_timeout=60,
+                socket_timeout=SOCKET_TIMEOUT,
                 capitalize_response_headers=False,
             )
         except (OSError, eventlet.StopServe, eventlet.greenlet.GreenletExit):
@@ -210,6 +215,21 @@ class GreenServer:
         with eventlet.Timeout(2, False):
             while self._pool.running() and not _all_idle(self._pool):
                 eventlet.sleep(0.05)  # pyright: ignore[reportArgumentType]
+
+
+def _send_some(sock: Any, file: io.FileIO, offset: int, end: int) -> int:
+    """Send what the client takes now, in a native thread as the disk may have to be waited for; return how far."""
+    ready = _select.poll()
+    ready.register(sock.fileno(), _select.POLLOUT)
+    while offset < end and ready.poll(SEND_PATIENCE):
+        try:
+            sent = os.sendfile(sock.fileno(), file.fileno(), offset, end - offset)
+        except BlockingIOError:
+            break
+        if not sent:
+            raise OSError("the file is shorter than it should be")
+        offset += sent
+    return offset
 
 
 def _all_idle(pool: Any) -> bool:
@@ -286,6 +306,20 @@ class EventletBackend(base.Backend):
 
     def secret_bytes(self, count: int) -> bytes:
         return os.urandom(count)
+
+    def file_sender(self, environ: Mapping[str, Any]) -> base.FileSender | None:
+        body = environ.get("eventlet.input")
+        sock: Any = getattr(body and body.get_socket(), "fd", None)
+        if type(sock) is not _socket.socket:  # TLS, or no server of ours
+            return None
+
+        def send(file: io.FileIO, offset: int, count: int) -> None:
+            end = offset + count
+            while (offset := self.native(_send_some, sock, file, offset, end, timeout=None)) < end:
+                stalled: Any = TimeoutError("the client takes nothing")
+                eventlet.hubs.trampoline(sock, write=True, timeout=SOCKET_TIMEOUT, timeout_exc=stalled)
+
+        return send
 
     def wait_fd(self, fileno: int, *, write: bool) -> None:
         eventlet.hubs.trampoline(fileno, read=not write, write=write)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from iaas.common import errors
+from iaas.common import errors, runtime
 from iaas.common.rest import body, faults
 from iaas.common.rest.operations import Call, Reply, Resource
 from iaas.image import downloads, uploads
@@ -81,7 +81,8 @@ def download(call: Call) -> Reply:
         headers["Content-MD5"] = image.checksum
     if call.environ["REQUEST_METHOD"] == "HEAD" or total == 0:
         return Reply(iter(()), headers=headers)
+    data = downloads.read(call.clients, image, span, runtime.file_sender(call.environ))
     if span.whole:
-        return Reply(downloads.read(call.clients, image, span), headers=headers)
+        return Reply(data, headers=headers)
     headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{total}"
-    return Reply(downloads.read(call.clients, image, span), 206, headers)
+    return Reply(data, 206, headers)

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import ClassVar
 
 from iaas.common import errors, units
+from iaas.common.runtime import FileSender
 
 CHUNK = units.MIB
 
@@ -70,6 +71,10 @@ class Writer(abc.ABC):
 
 class Reader(Iterator[bytes], abc.ABC):
     """The chunks of a blob; ``close`` it, or read to its end."""
+
+    def send_rest(self, send: FileSender) -> bool:
+        """Send what was not read yet through ``send`` and return whether that is done, as only a file can be sent."""
+        return False
 
     @abc.abstractmethod
     def close(self) -> None: ...

@@ -167,6 +167,14 @@ class FileReader(base.Reader):
             self._left -= size
         return bytes(buffer[:size])
 
+    def send_rest(self, send: runtime.FileSender) -> bool:
+        offset = self._file.tell()
+        left = os.fstat(self._file.fileno()).st_size - offset if self._left is None else self._left
+        if left:
+            send(self._file, offset, left)
+        self.close()
+        return True
+
     def close(self) -> None:
         self._file.close()
 
