@@ -8,6 +8,7 @@ columns, or an event with two outcomes from one state cannot be written.  The on
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,7 @@ class Machine:
         self.columns = tuple(columns)
         self.states = tuple(states)
         self.transitions = tuple(transitions)
+        self._read: Any = operator.attrgetter(*self.columns)
         self._by_columns = {state.columns: state for state in self.states}
         self._targets: dict[tuple[str, State], State] = {}
         if len(self._by_columns) != len(self.states):
@@ -84,7 +86,8 @@ class Machine:
         """Return the state a row is in; ``row`` has the machine's columns as attributes or keys."""
         if isinstance(row, Mapping):
             return self._by_columns[tuple(row[name] for name in self.columns)]
-        return self._by_columns[tuple(getattr(row, name) for name in self.columns)]
+        found = self._read(row)
+        return self._by_columns[found if len(self.columns) > 1 else (found,)]
 
     def target(self, event: str, source: State, row_id: str = "") -> State:
         """Return where ``event`` leads.

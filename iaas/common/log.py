@@ -30,6 +30,10 @@ _PATTERNS = (
 )
 
 
+#: a text without any of these, in lower case, is none that a pattern changes: most lines, at a tenth of the cost
+_SIGNS = (*_WORDS.split("|"), "gaaaaa", "://", "private key")
+
+
 def bind(request_id: str) -> None:
     """Name the request whose records follow, in this task, and count its SQL statements from here on."""
     _request.set(request_id)
@@ -48,6 +52,9 @@ def statements() -> int:
 
 def redact(text: str) -> str:
     """Return ``text`` without what looks like a secret."""
+    lower = text.lower()
+    if not any(sign in lower for sign in _SIGNS):
+        return text
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text

@@ -37,9 +37,16 @@ def get(tx: Tx, instance_id: str) -> sa.Row[Any]:
     return row
 
 
+# As `visible_to` says, but made once: most requests ask for one instance, some every few milliseconds
+_BY_ID = sa.select(instances).where(instances.c.id == sa.bindparam("id"))
+_OWN_BY_ID = _BY_ID.where(instances.c.project_id == sa.bindparam("project_id"))
+
+
 def find(tx: Tx, instance_id: str) -> sa.Row[Any] | None:
     """Return one instance the request may see, or None."""
-    return tx.one(sa.select(instances).where(instances.c.id == instance_id, visible_to(tx.ctx)))
+    if tx.ctx.is_admin:
+        return tx.execute(_BY_ID, {"id": instance_id}).first()
+    return tx.execute(_OWN_BY_ID, {"id": instance_id, "project_id": tx.ctx.project_id}).first()
 
 
 def by_ec2_ids(tx: Tx, ec2_ids: Sequence[str]) -> Sequence[sa.Row[Any]]:
