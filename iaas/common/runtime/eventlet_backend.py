@@ -17,6 +17,7 @@ import eventlet.patcher  # noqa: E402
 
 eventlet.monkey_patch()
 
+import functools  # noqa: E402
 import io  # noqa: E402
 import logging  # noqa: E402
 import random  # noqa: E402
@@ -332,7 +333,22 @@ class EventletBackend(base.Backend):
         return GreenServer(sock, app, max_clients)
 
     def on_signal(self, number: int, fn: Callable[[], None]) -> None:
+        _wake_on_signals()
         signal.signal(number, lambda *_: eventlet.hubs.get_hub().schedule_call_global(0, self.spawn, fn) and None)
+
+
+@functools.cache
+def _wake_on_signals() -> None:
+    """Let every signal wake the hub: its wait goes on after a handler ran, and an idle daemon waits for a minute."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def drain() -> None:
+        while True:
+            eventlet.hubs.trampoline(reader, read=True)
+            os.read(reader, 512)
+
+    eventlet.spawn_n(drain)
 
 
 def make() -> EventletBackend:
