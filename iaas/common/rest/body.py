@@ -22,14 +22,14 @@ def read(environ: Mapping[str, Any], limit: int) -> bytes:
     """Return the body's bytes, at most ``limit``.
 
     :raises TooLarge: there are more.
-    :raises Invalid: the length cannot be read, or fewer came than announced.
+    :raises Invalid: the length or the body cannot be read, or fewer bytes came than announced.
     """
     length = environ.get("CONTENT_LENGTH")
     stream = environ["wsgi.input"]
     if length in (None, ""):
         if environ.get("HTTP_TRANSFER_ENCODING", "").lower() != "chunked":
             return b""
-        body = stream.read(limit + 1)
+        body = _taken(stream, limit + 1)
         announced = len(body)
     else:
         if not length.isascii() or not length.isdigit():
@@ -37,7 +37,7 @@ def read(environ: Mapping[str, Any], limit: int) -> bytes:
         if len(length) > MAX_DIGITS or int(length) > limit:
             raise errors.TooLarge(reason=f"Request is too large: {length[:MAX_DIGITS]} bytes, the limit is {limit}.")
         announced = int(length)
-        body = stream.read(announced)
+        body = _taken(stream, announced)
     if len(body) > limit:
         raise errors.TooLarge(reason=f"Request is too large: over the limit of {limit} bytes.")
     if len(body) != announced:
@@ -60,6 +60,13 @@ def reader(environ: Mapping[str, Any]) -> Callable[[memoryview], int]:
         return len(chunk)
 
     return copied
+
+
+def _taken(stream: Any, count: int) -> bytes:
+    try:
+        return stream.read(count)
+    except (OSError, ValueError):  # the connection broke, or a chunk is none
+        raise errors.Invalid(reason="The body cannot be read.") from None
 
 
 def parse(body: bytes) -> Any:

@@ -35,7 +35,7 @@ import eventlet.semaphore  # noqa: E402
 import eventlet.tpool  # noqa: E402
 import eventlet.wsgi  # noqa: E402
 
-from iaas.common.runtime import base  # noqa: E402
+from iaas.common.runtime import base, eventlet_http  # noqa: E402
 
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
@@ -197,6 +197,7 @@ class GreenServer:
                 self._socket,
                 app,
                 custom_pool=self._pool,
+                protocol=eventlet_http.Protocol,
                 log=logging.getLogger("iaas.wsgi"),
                 log_output=False,
                 debug=False,

@@ -16,9 +16,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from cheroot import wsgi
-
-from iaas.common.runtime import base
+from iaas.common.runtime import base, threads_http
 
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
@@ -62,7 +60,7 @@ class ThreadsServer:
 
     def __init__(self, sock: socket.socket, app: Callable[..., Any], max_clients: int) -> None:
         self.port: int = sock.getsockname()[1]
-        self._server = wsgi.Server(
+        self._server = threads_http.Server(
             ("127.0.0.1", self.port), app, numthreads=8, max=min(max_clients, 64), request_queue_size=128
         )
         self._server.max_request_header_size = 16 * 1024
@@ -73,6 +71,7 @@ class ThreadsServer:
         self._server.bind = lambda *args, **kwargs: sock  # type: ignore[method-assign]  # bound already
         self._thread = threading.Thread(target=self._serve, daemon=True, name=f"wsgi:{self.port}")
         self._thread.start()
+        self._server.watch()
 
     def _serve(self) -> None:
         sock = self._server.socket
@@ -80,6 +79,7 @@ class ThreadsServer:
         self._server.start()
 
     def stop(self) -> None:
+        self._server.unwatch()
         self._server.stop()
         self._thread.join(5)
 
