@@ -31,11 +31,11 @@ EC2_MODEL = ROOT / "iaas" / "api" / "ec2" / "model.json"
 EC2 = "ec2"
 #: the packages that declare the operations of each service, by `resources()`; the EC2 edge by `actions()`
 PACKAGES = {
-    "compute": "iaas.api.compute",
-    "identity": "iaas.identity.api",
-    "image": "iaas.image.api",
-    "network": "iaas.api.network",
-    "block-storage": "iaas.api.volume",
+    "compute": "iaas.api.compute.app",
+    "identity": "iaas.identity.app",
+    "image": "iaas.image.app",
+    "network": "iaas.api.network.app",
+    "block-storage": "iaas.api.volume.app",
     EC2: "iaas.api.ec2",
 }
 SOURCES = ("resources", "actions")
@@ -76,7 +76,10 @@ class Line(NamedTuple):
 
 def implemented() -> dict[str, list[Claim]]:
     """The operations our packages declare, by service; a package that is not there yet declares none."""
-    return {service: [_claim(row) for row in _rows(_declared(package))] for service, package in PACKAGES.items()}
+    return {
+        service: [_claim(row) for row in _rows(_declared(package)) if getattr(row, "served", True)]
+        for service, package in PACKAGES.items()
+    }
 
 
 def _declared(package: str) -> Any:

@@ -21,7 +21,7 @@ def index(call: Call) -> dict[str, Any]:
     return {"aggregates": []}
 
 
-@resource.operation("GET", "/os-aggregates/{aggregate_id}", policy="compute:aggregates:read")
+@resource.operation("GET", "/os-aggregates/{aggregate_id}", policy="compute:aggregates:read", served=False)
 def show(call: Call) -> None:
     """Show a host aggregate.
 
@@ -30,7 +30,9 @@ def show(call: Call) -> None:
     raise errors.NotFound(what="Aggregate", id=call.path["aggregate_id"][:64])
 
 
-@resource.operation("POST", "/os-aggregates", policy="compute:aggregates:write", body={"2.1": schemas.CREATE})
+@resource.operation(
+    "POST", "/os-aggregates", policy="compute:aggregates:write", body={"2.1": schemas.CREATE}, served=False
+)
 def create(call: Call) -> None:
     """Refuse to make a host aggregate.
 

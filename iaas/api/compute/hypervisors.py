@@ -51,7 +51,7 @@ def show(call: Call) -> dict[str, Any]:
     return {"hypervisor": views.full(call, _one(call), with_servers=_with_servers(call))}
 
 
-@resource.operation("GET", "/os-hypervisors/{hypervisor_id}/uptime", policy=_READ, last="2.87")
+@resource.operation("GET", "/os-hypervisors/{hypervisor_id}/uptime", policy=_READ, last="2.87", served=False)
 def uptime(call: Call) -> None:
     """Refuse to tell a hypervisor's uptime: no host reports it.
 

@@ -56,7 +56,13 @@ def get_serial(call: Call) -> dict[str, Any]:
 
 
 @resource.operation(
-    "POST", _ACTION, action="os-getSPICEConsole", policy=_POLICY, last="2.5", body={"2.1": schemas.GET_SPICE}
+    "POST",
+    _ACTION,
+    action="os-getSPICEConsole",
+    policy=_POLICY,
+    last="2.5",
+    body={"2.1": schemas.GET_SPICE},
+    served=False,
 )
 def get_spice(call: Call) -> dict[str, Any]:
     """Refuse a SPICE console: guests have none.
@@ -67,7 +73,7 @@ def get_spice(call: Call) -> dict[str, Any]:
 
 
 @resource.operation(
-    "POST", _ACTION, action="os-getRDPConsole", policy=_POLICY, last="2.5", body={"2.1": schemas.GET_RDP}
+    "POST", _ACTION, action="os-getRDPConsole", policy=_POLICY, last="2.5", body={"2.1": schemas.GET_RDP}, served=False
 )
 def get_rdp(call: Call) -> dict[str, Any]:
     """Refuse an RDP console: guests have none.

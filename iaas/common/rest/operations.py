@@ -79,6 +79,7 @@ class Operation:
     streamed: bool = False  # the handler reads the body itself, in chunks
     max_body: int | None = None
     media: tuple[str, ...] = ("application/json",)
+    served: bool = True  # False: it only says, in a sentence, that it is not there; the ledger counts it as open
 
     @property
     def key(self) -> tuple[str, str, str | None]:
@@ -119,19 +120,21 @@ class Resource:
         streamed: bool = False,
         max_body: int | None = None,
         media: tuple[str, ...] = ("application/json",),
+        served: bool = True,
     ) -> Callable[[Handler], Handler]:
         """Declare the decorated handler as ``method path``.
 
         :param action: the body's only key, for ``POST …/action``
         :param body: a schema, or schemas keyed by the microversion they start at
         :param media: the content types of the body that are understood
+        :param served: False for one that only answers, in a sentence, that it is not there
         """
 
         def declare(handler: Handler) -> Handler:
             self.operations.append(
                 Operation(
                     method, path, handler, policy, action, status, Version.parse(first), Version.parse(last),
-                    _versioned(body), _versioned(query), streamed, max_body, media,
+                    _versioned(body), _versioned(query), streamed, max_body, media, served,
                 )
             )  # fmt: skip
             return handler

@@ -54,19 +54,21 @@ def usage(call: Call) -> dict[str, Any]:
         return {"usage": quota.usage(tx, call.clients.settings, call.ctx.project_id)}
 
 
-@resource.operation("PUT", "/images/{image_id}/stage", policy="image:images:upload", status=204, streamed=True)
+@resource.operation(
+    "PUT", "/images/{image_id}/stage", policy="image:images:upload", status=204, streamed=True, served=False
+)
 def stage(call: Call) -> None:
     """Refuse staged data: no import method would use it."""
     raise NoSuchMethod(image_id=image_id(call))
 
 
-@resource.operation("POST", "/images/{image_id}/import", policy="image:images:upload", status=202)
+@resource.operation("POST", "/images/{image_id}/import", policy="image:images:upload", status=202, served=False)
 def import_(call: Call) -> None:
     """Refuse an import: no method is enabled."""
     raise NoSuchMethod(image_id=image_id(call))
 
 
-@resource.operation("GET", "/cache", policy="image:stores:detail")
+@resource.operation("GET", "/cache", policy="image:stores:detail", served=False)
 def cache(call: Call) -> None:
     """Say that there is no cache."""
     raise NoCache()

@@ -12,7 +12,7 @@ def test_every_operation_has_a_declared_rule_and_a_summary(clients):
 
 
 def test_the_path_of_every_operation_is_told_to_tools():
-    from iaas.api import compute
+    from iaas.api.compute import app as compute
 
     paths = {operation.path for resource in compute.resources() for operation in resource}
     assert {"/flavors", "/os-keypairs", "/os-services", "/limits"} <= paths
