@@ -78,7 +78,7 @@ def test_quotas_and_limits(cli):
     assert cli.json("quota show --default")
     assert cli.json(f"quota show --usage {project}")
     limits = {row["Name"] for row in cli.json("limits show --absolute")}
-    assert {"maxTotalInstances", "maxTotalVolumes"} <= limits
+    assert {"instances", "instances_used", "max_total_volumes", "total_volumes_used"} <= limits, limits
     cli.run(f"project delete {project}")
 
 

@@ -82,8 +82,8 @@ def test_credentials_and_ec2_credentials(cli):
 
 def test_application_credentials(cli):
     made = cli.json("application credential create --role reader --secret s3cret-word app1")
-    assert made["id"] in [row["ID"] for row in cli.json("application credential list")]
-    assert cli.json("application credential show app1")["id"] == made["id"]
+    assert made["ID"] in [row["ID"] for row in cli.json("application credential list")]
+    assert cli.json("application credential show app1")["ID"] == made["ID"]
     cli.run("application credential delete app1")
 
 
