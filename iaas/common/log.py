@@ -18,6 +18,8 @@ import orjson
 _request: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="-")
 _statements: contextvars.ContextVar[int] = contextvars.ContextVar("statements", default=0)
 MAX_FIELD = 1024
+MAX_TRACE = 16 * 1024
+_ESCAPED = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 _WORDS = "password|passwd|secret|token|credential|authorization|adminpass|admin_pass|signature|user_data"
 _KEYS = rf"(?:[\w-]*(?:{_WORDS})[\w-]*)"
 _PATTERNS = (
@@ -60,6 +62,13 @@ def redact(text: str) -> str:
     return text
 
 
+def _one_line(text: str) -> str:
+    """``text`` with line breaks and other control characters escaped."""
+    if text.isprintable():
+        return text
+    return text.translate(_ESCAPED)
+
+
 class Formatter(logging.Formatter):
     """``time level logger [request id] message`` or the same as one JSON object."""
 
@@ -68,12 +77,14 @@ class Formatter(logging.Formatter):
         self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage()
-        if record.exc_info:
-            message += "\n" + self.formatException(record.exc_info)
-        message = redact(message)
-        if record.exc_info is None and len(message) > MAX_FIELD:
+        message = redact(record.getMessage())
+        if len(message) > MAX_FIELD:
             message = message[:MAX_FIELD] + "…"
+        message = _one_line(message)
+        if record.exc_info:
+            trace = redact(self.formatException(record.exc_info))[-MAX_TRACE:]
+            # what an exception says may be a client's words: no line of it can look like a record
+            message += "".join("\n  | " + _one_line(line) for line in trace.split("\n"))
         when = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
         stamp = when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
         if self._as_json:
@@ -82,8 +93,6 @@ class Formatter(logging.Formatter):
                 "request_id": _request.get(), "message": message,
             }  # fmt: skip
             return orjson.dumps(fields).decode()
-        if record.exc_info is None:
-            message = message.replace("\n", "\\n").replace("\r", "\\r")
         return f"{stamp} {record.levelname:<7} {record.name} [{_request.get()}] {message}"
 
 

@@ -54,6 +54,7 @@ def make(url: str, options: Options) -> Engine:
     if url.startswith("sqlite"):
         return _sqlite(url)
     common: dict[str, Any] = {
+        "hide_parameters": True,  # of a statement that fails: they may be secrets, and errors are logged
         "pool_size": options.pool_size,
         "max_overflow": 0,
         "pool_timeout": options.pool_timeout,
@@ -83,6 +84,7 @@ def _sqlite(url: str) -> Engine:
     memory = in_memory(url)
     engine = sa.create_engine(
         url,
+        hide_parameters=True,
         connect_args={
             "check_same_thread": False,
             "timeout": 10,

@@ -233,6 +233,40 @@ def test_no_secret_is_logged_at_any_level(world: World) -> None:
     assert all(len(line) < 2048 for line in written.splitlines())
 
 
+def test_a_line_of_the_log_cannot_be_forged(world: World) -> None:
+    forged = "\n2026-11-21T00:00:00.000Z INFO    iaas.request [-] forged"
+    with logged() as text:
+        world.ask("compute", "GET", "/v2.1/servers/" + forged.replace(" ", "%20"), None, "member")
+        logging.getLogger("iaas.test").warning("name %s and \x1b[31m \r %s", forged, "y" * 100_000)
+        try:
+            raise RuntimeError(forged)
+        except RuntimeError:
+            logging.getLogger("iaas.test").exception("failed at %s", forged)
+    lines = text.getvalue().split("\n")
+    assert not [line for line in lines if line.startswith("2026-11-21T00:00:00.000Z")]
+    assert "\x1b" not in text.getvalue()
+    assert "\r" not in text.getvalue()
+    assert all(len(line) < 2048 for line in lines)
+
+
+def test_the_values_of_a_failing_statement_are_not_logged(world: World) -> None:
+    import sqlalchemy as sa
+
+    def fail(tx: Any) -> None:
+        tx.execute(sa.text("INSERT INTO no_such_table (secret) VALUES (:secret)"), {"secret": "canary-9a8b"})
+
+    said = ""
+    with logged() as text:
+        try:
+            world.clients.db.write(world.context("admin"), fail)
+        except sa.exc.OperationalError as error:
+            said = str(error)
+            logging.getLogger("iaas.test").exception("failed")
+    assert "no_such_table" in said
+    assert "no_such_table" in text.getvalue()
+    assert "canary-9a8b" not in text.getvalue() + said
+
+
 def _plant(value: Any, canary: str) -> None:
     """Put the canary where a secret would be."""
     names = ("password", "secret", "adminPass", "blob", "user_data", "original_password", "signature", "public_key")
