@@ -8,6 +8,7 @@ from pathlib import Path
 
 from iaas.cmd import daemon, embedded, parts
 from iaas.common import conf, errors, log, shell
+from iaas.common.rest import wire
 
 SUMMARY = """\
 Run the whole cloud in one process: identity, image, compute, EC2, network and volume APIs, metadata, scheduler and
@@ -35,7 +36,7 @@ def main() -> None:
             _prepare(state_dir, args.port_offset, driver)
         settings = conf.load([state_dir / "iaas.conf", *(args.config_file or [])], args.set)
         log.setup(settings.log.level, settings.log.format, settings.log.file or str(state_dir / "iaas.log"))
-        url = f"http://{settings.api.public_host}:{settings.identity.port}/v3"
+        url = wire.public_url(settings, settings.identity.port) + "/v3"
         daemon.run(parts.everything(settings), lambda: print(f"ready {url}", flush=True))
         os.close(lock)
     except errors.IaasError as error:

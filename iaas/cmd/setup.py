@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from iaas.common import conf, context, runtime
+from iaas.common.rest import wire
 from iaas.db import migrate
 
 PORTS = {
@@ -104,8 +105,8 @@ def configuration(values: Mapping[str, Any]) -> str:
 
 def endpoints(settings: Any) -> dict[str, tuple[str, str]]:
     """Return the catalog of this cloud: service type → (name, URL)."""
-    host, a = settings.api.public_host, settings.api
-    base = f"http://{host}:"
+    a = settings.api
+    base = wire.public_url(settings, 0).removesuffix("0")
     return {
         "identity": ("keystone", f"{base}{settings.identity.port}/v3"),
         "image": ("glance", f"{base}{settings.image.port}"),
@@ -147,8 +148,8 @@ def _bootstrap(settings: Any, made: Mapping[str, str], folder: Path) -> None:
 
 
 def _write_rc(settings: Any, made: Mapping[str, str], folder: Path, access: str, secret: str) -> None:
-    url = f"http://{settings.api.public_host}:{settings.identity.port}/v3"
-    ec2 = f"http://{settings.api.public_host}:{settings.api.ec2_port}"
+    url = wire.public_url(settings, settings.identity.port) + "/v3"
+    ec2 = wire.public_url(settings, settings.api.ec2_port)
     account = {
         "OS_AUTH_URL": url, "OS_USERNAME": "admin", "OS_PASSWORD": made["admin"], "OS_PROJECT_NAME": "admin",
         "OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default", "OS_REGION_NAME": REGION,

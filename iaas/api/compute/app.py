@@ -25,6 +25,7 @@ from iaas.api.compute import (
     zones,
 )
 from iaas.api.compute.microversions import HIGHEST, LOWEST
+from iaas.common.rest import wire
 from iaas.common.rest.dispatch import Api
 from iaas.common.rest.microversions import Negotiation
 from iaas.common.rest.operations import Resource
@@ -62,7 +63,7 @@ def app_factory(_global_conf: Any, **_local_conf: Any) -> Api:
     return Api(
         "compute",
         resources(),
-        base=lambda settings: f"http://{settings.api.public_host}:{settings.api.compute_port}",
+        base=lambda settings: wire.public_url(settings, settings.api.compute_port),
         prefix="/v2.1",
         negotiation=NEGOTIATION,
         project_in_path=True,

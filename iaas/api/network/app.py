@@ -15,6 +15,7 @@ from iaas.api.network import (
     subnets,
 )
 from iaas.api.network.faults import NetworkApi, neutron
+from iaas.common.rest import wire
 from iaas.common.rest.operations import Resource
 
 
@@ -29,7 +30,7 @@ def app_factory(global_conf: Any, **_local: Any) -> NetworkApi:
     return NetworkApi(
         "network",
         resources(),
-        base=lambda settings: f"http://{settings.api.public_host}:{settings.api.network_port}",
+        base=lambda settings: wire.public_url(settings, settings.api.network_port),
         prefix="/v2.0",
         fault=neutron,
         roots=extensions.roots,

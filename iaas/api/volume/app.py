@@ -17,7 +17,7 @@ from iaas.api.volume import (
     zones,
 )
 from iaas.api.volume.microversions import NEGOTIATION
-from iaas.common.rest import faults
+from iaas.common.rest import faults, wire
 from iaas.common.rest.dispatch import Api
 from iaas.common.rest.operations import Resource
 
@@ -34,7 +34,7 @@ def app_factory(_global_conf: Any, **_local_conf: Any) -> Api:
     return Api(
         "volume",
         resources(),
-        base=lambda settings: f"http://{settings.api.public_host}:{settings.api.volume_port}",
+        base=lambda settings: wire.public_url(settings, settings.api.volume_port),
         prefix="/v3",
         negotiation=NEGOTIATION,
         fault=faults.openstack,

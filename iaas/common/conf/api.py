@@ -20,6 +20,12 @@ OPTIONS = [
         default="127.0.0.1",
         help="Host name or address clients reach this cloud by; links and the catalog are built from it.",
     ),
+    cfg.StrOpt(
+        "public_scheme",
+        default="http",
+        choices=["http", "https"],
+        help="How clients reach this cloud: https where a proxy in front of it ends TLS.",
+    ),
     cfg.StrOpt("paste_file", default="", help="A paste.deploy file to use in place of the one in the package."),
     cfg.StrOpt("policy_file", default="", help="An oslo.policy YAML file whose rules replace the defaults."),
     cfg.IntOpt("max_body", default=114_688, min=1024, help="Bytes of the largest request body (uploads apart)."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from iaas.common import errors
@@ -37,6 +38,11 @@ def parse_time(text: str, name: str = "time") -> float:
     except ValueError:
         raise errors.Invalid(reason=f"Invalid input for query parameters {name}. Value: {text[:64]}.") from None
     return (value if value.tzinfo else value.replace(tzinfo=datetime.UTC)).timestamp()
+
+
+def public_url(settings: Any, port: int) -> str:
+    """Return the URL clients know the API on ``port`` by, without a path."""
+    return f"{settings.api.public_scheme}://{settings.api.public_host}:{port}"
 
 
 def links(base: str, version: str, collection: str, item_id: str) -> list[dict[str, str]]:
