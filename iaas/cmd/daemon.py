@@ -86,6 +86,9 @@ def settings_of(args: argparse.Namespace) -> conf.Settings:
     :raises ConfigError: it cannot be used; the sentence names the file, the option and the nearest known one.
     """
     files = args.config_file or ([DEFAULT_FILE] if DEFAULT_FILE.exists() else [])
+    for file in files:
+        if file.exists() and file.stat().st_mode & 0o007:
+            raise conf.ConfigError(reason=f"{file} holds secrets and everybody may read it; type: chmod o= {file}")
     return conf.load(files, args.set)
 
 

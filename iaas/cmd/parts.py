@@ -31,7 +31,7 @@ def controller(settings: Any) -> Clients:
     """
     identity = IdentityClient(settings)
     made = connections.make(settings, identity=identity, image=ImageClient(settings, identity))
-    migrate.check("controller", made.db.engine)
+    migrate.wait_until_current("controller", made.db.engine)
     return made
 
 
@@ -40,7 +40,7 @@ def identity(settings: Any) -> list[Part]:
     from iaas.identity import app
 
     clients = app.make_clients(settings)
-    migrate.check("identity", clients.db.engine)
+    migrate.wait_until_current("identity", clients.db.engine)
     served = pipeline.load("identity", clients, settings.api.paste_file)
     s = settings.identity
     return [HttpPart("identity", served, s.listen, s.port, settings.api.max_clients)]
@@ -51,7 +51,7 @@ def image(settings: Any) -> list[Part]:
     from iaas.image import app
 
     clients = app.make_clients(settings)
-    migrate.check("image", clients.db.engine)
+    migrate.wait_until_current("image", clients.db.engine)
     served = pipeline.load("image", clients, settings.api.paste_file)
     s = settings.image
     return [app.Upkeep(clients), HttpPart("image", served, s.listen, s.port, settings.api.max_clients)]

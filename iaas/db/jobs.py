@@ -149,7 +149,11 @@ def chain(tx: Tx, job_id: str, kind: str) -> bool:
 
 def pending_by_project(tx: Tx) -> dict[str | None, int]:
     """Return how many live jobs each project has."""
-    query = sa.select(jobs.c.project_id, sa.func.count().label("live")).where(jobs.c.state.in_(LIVE)).group_by(jobs.c.project_id)
+    query = (
+        sa.select(jobs.c.project_id, sa.func.count().label("live"))
+        .where(jobs.c.state.in_(LIVE))
+        .group_by(jobs.c.project_id)
+    )
     return {row.project_id: row.live for row in tx.all(query)}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.engine import Engine
 
-from iaas.common import errors
+from iaas.common import errors, runtime
 from iaas.db import engines
 
+LOG = logging.getLogger(__name__)
 FOLDER = Path(__file__).with_name("migrations")
 #: database → the module whose import fills its metadata, and the metadata's name in ``models.base``
 DATABASES = {
@@ -73,6 +75,25 @@ def found(name: str, url: str) -> str | None:
             return version(engine)
         finally:
             engine.dispose()
+
+
+def wait_until_current(name: str, engine: Engine, seconds: float = 60.0) -> None:
+    """Return when the database answers and is of this release: a daemon may be started before its database.
+
+    :raises NotCurrent: it is older or newer than this release.
+    :raises Unusable: it did not answer for ``seconds``.
+    """
+    deadline = runtime.monotonic() + seconds
+    while True:
+        try:
+            with usable(name, engine.url.render_as_string(hide_password=True)):
+                check(name, engine)
+            return
+        except Unusable as error:
+            if runtime.monotonic() > deadline:
+                raise
+            LOG.warning("waiting for the database: %s", error)
+            runtime.sleep(2.0)
 
 
 @contextlib.contextmanager
