@@ -7,9 +7,13 @@ normal request is answered right after.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from iaas.api import ec2
+from iaas.api.ec2 import model
 from tests.fixtures import matrix, matrix_bodies
 from tests.fixtures.matrix import Row, World, shared_world, world
 
@@ -279,6 +283,91 @@ def test_a_garbled_query_is_never_a_crash(world: World, row: Row) -> None:
             refused(world, row, answer, f"{who} {query[:80]}")
             assert all("\n" not in value and "\r" not in value for value in answer.headers.values())
     answers_normally(world)
+
+
+#: values no parameter of EC2 expects
+EC2_VALUES = (
+    "",
+    " ",
+    "x",
+    "x" * 5000,
+    "a\x00b",
+    "\ud800",
+    "\x1b",
+    "a\r\nb: c",
+    "-1",
+    "1",
+    "0x10",
+    "1e5",
+    "9" * 40,
+    "1.5",
+    "true",
+    "None",
+    "\u0661",
+    "i-0",
+    "i-" + "0" * 17,
+    "i-" + "f" * 8,
+    "ami-00000000",
+    "*",
+    "?" * 300,
+    "[",
+    "(a+)+$",
+    "../x",
+    "<a/>",
+    "]]>",
+    "&x;",
+    "2026-01-01T00:00:00Z",
+    "9999-99-99",
+    "10.0.0.1/33",
+    "%00",
+    "name",
+    "tag:x",
+    "state",
+    "nothing",
+    "tiny",
+    "YQ==",
+    "====",
+)
+
+
+def _leaves(shape: Any, name: str, depth: int = 0) -> Iterator[str]:
+    """The dotted names of every leaf below a parameter."""
+    if isinstance(shape, model.Scalar) or depth > 4:
+        yield name
+    elif isinstance(shape, model.ListOf):
+        yield from _leaves(shape.item, name + ".1", depth + 1)
+    else:
+        for member, inner in shape.members.items():
+            yield from _leaves(inner, f"{name}.{member}" if name else member, depth + 1)
+
+
+@pytest.mark.parametrize("name", [action.name for action in ec2.actions()])
+def test_a_parameter_of_another_kind_is_never_a_crash_of_ec2(world: World, name: str) -> None:
+    actions = ec2.actions()
+    request = model.load().actions[name].request
+    leaves = list(_leaves(request, "")) + [
+        "Nothing",
+        "Filter.1",
+        "Filter.1.Name",
+        "Filter.0.Name",
+        "Filter.99999999999.Name",
+    ]
+    fine = {leaf: "1" for leaf in leaves if leaf.partition(".")[0] in request.required}
+    context = world.context("member")
+    for leaf in leaves:
+        for value in EC2_VALUES:
+            pairs = {"Action": name, "Version": "2016-11-15", **fine, leaf: value}
+            if leaf == "Filter.1.Name":
+                pairs["Filter.1.Value.1"] = "x"
+            if leaf == "Filter.1.Value.1":
+                pairs["Filter.1.Name"] = "instance-id"
+            status, document = actions.dispatch(world.clients, context, list(pairs.items()), "req-1")
+            assert status < 500, (leaf, value, document)
+            assert status == 200 or not world.changed(), (leaf, value, document)
+            assert len(document) < 20_000
+            assert b"\x00" not in document
+            assert b"\x1b" not in document
+            world.restore()
 
 
 #: what follows the service's name in the header, with M for its major version, and the answer
