@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
 
+from iaas.common import runtime
 from iaas.common.rest.operations import PUBLIC
 from tests.fixtures import matrix, matrix_bodies
 from tests.fixtures.matrix import Row, World, shared_world, world
@@ -240,3 +242,30 @@ def test_forged_identity_headers_have_no_effect(world: World, api: str, path: st
         assert world.ask(api, "GET", filled, None, "nobody", headers).status == 401, headers
         assert world.ask(api, "GET", filled, None, "member_b", headers).status in (403, 404), headers
     assert world.ask(api, "GET", filled, None, "admin").status == 200
+
+
+def test_forged_headers_have_no_effect_on_the_wire(world: World) -> None:
+    """Written in every way a server may still put together: other case, other dashes, twice, folded, in chunks."""
+    server = runtime.serve(runtime.listen("127.0.0.1", 0), world.apps["compute"])
+    path = f"/v2.1/servers/{world.ids['compute', 'servers']}"
+    project, token = world.project_ids["a"], world.tokens["member_b"]
+    forged = [
+        f"X-Roles: admin\r\nX-Project-Id: {project}", f"x-roles: admin\r\nx-project-id: {project}",
+        f"X_ROLES: admin\r\nX_PROJECT_ID: {project}", f"X-Roles: reader\r\nX-Roles: admin\r\nX-Project-Id: {project}",
+        f"X-Roles:\r\n admin\r\nX-Project-Id:\r\n\t{project}",
+        "X-Identity-Status: Confirmed\r\nX-Is-Admin: 1\r\nX-Roles: admin",
+        f"X-Auth-Token: {token}\r\nX-Roles: admin\r\nX-Project-Id: {project}",
+        f"X-Auth-Token: {token}\r\nX-Auth-Token: x", f"X-Auth-Token: {token}\r\nX_Auth_Token: {world.tokens['admin']}x",
+        f"X-Auth-Token: {token}\r\nX-Service-Token: {token}\r\nX-Service-Roles: service",
+        f"iaas.context: admin\r\nHTTP_X_ROLES: admin\r\nX-Tenant-Id: {project}",
+    ]  # fmt: skip
+    try:
+        for lines in forged:
+            raw = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n\r\n".encode()
+            with socket.create_connection(("127.0.0.1", server.port), 5) as sock:
+                sock.sendall(raw)
+                answer = b"".join(iter(lambda sock=sock: sock.recv(65536), b""))
+            assert int(answer.split(b" ", 2)[1]) in (400, 401, 403, 404), (lines, answer)
+            assert b'"server"' not in answer
+    finally:
+        server.stop()
