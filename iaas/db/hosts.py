@@ -98,9 +98,17 @@ def all_hosts(tx: Tx) -> Sequence[sa.Row[Any]]:
     return tx.all(sa.select(hosts).order_by(hosts.c.name))
 
 
-def with_services(tx: Tx, *, name_contains: str | None = None) -> Sequence[sa.Row[Any]]:
-    """Return the compute hosts by name, each with its service; optionally those whose hypervisor is named like that."""
+def with_services(
+    tx: Tx, *, name_contains: str | None = None, names: Sequence[str] | None = None
+) -> Sequence[sa.Row[Any]]:
+    """Return the compute hosts by name, each with its service.
+
+    :param name_contains: only those whose hypervisor's name has this in it
+    :param names: only these hosts
+    """
     query = _hypervisors()
+    if names is not None:
+        query = query.where(hosts.c.name.in_(names))
     if name_contains is not None:
         query = query.where(hosts.c.hypervisor_hostname.contains(name_contains, autoescape=True))
     return tx.all(query.order_by(hosts.c.name))

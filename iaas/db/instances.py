@@ -90,10 +90,11 @@ def page(
 ) -> Sequence[sa.Row[Any]]:
     """Return one page of the visible instances.
 
-    :raises MarkerNotFound: the marker is not among them.
+    :raises MarkerNotFound: the request may not see the marker; whether it meets the conditions does not matter.
     """
-    query = sa.select(instances).where(visible_to(tx.ctx), *[condition.clause() for condition in conditions])
-    return paging.page(tx, query, instances, sort, limit, marker)
+    visible = sa.select(instances).where(visible_to(tx.ctx))
+    query = visible.where(*[condition.clause() for condition in conditions])
+    return paging.page(tx, query, instances, sort, limit, marker, among=visible)
 
 
 def on_host(tx: Tx, host: str) -> Sequence[sa.Row[Any]]:

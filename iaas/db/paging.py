@@ -23,17 +23,20 @@ def page(
     sort: Sequence[tuple[str, str]],
     limit: int,
     marker: str | None,
+    *,
+    among: sa.Select[Any] | None = None,
 ) -> Sequence[sa.Row[Any]]:
     """Return at most ``limit`` rows of ``query`` after the row ``marker``.
 
     :param sort: (column, "asc" or "desc") pairs; the id is added, so that the order is total
-    :raises MarkerNotFound: the marker is not among the rows of ``query``.
+    :param among: where the marker may be, if not only in ``query``: it may have left a filtered list since
+    :raises MarkerNotFound: the marker is not among these rows.
     """
     keys = [(table.c[name], direction) for name, direction in sort]
     if all(column is not table.c.id for column, _ in keys):
         keys.append((table.c.id, keys[-1][1] if keys else "asc"))
     if marker is not None:
-        at = tx.one(query.where(table.c.id == marker))
+        at = tx.one((query if among is None else among).where(table.c.id == marker))
         if at is None:
             raise MarkerNotFound(marker=marker[:64])
         query = query.where(_after(keys, at))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from iaas.api.compute.servers import server_id
+from iaas.api.compute import paging
+from iaas.api.compute.servers import changes_between, server_id
 from iaas.common import errors
 from iaas.common.rest import schemas, wire
 from iaas.common.rest.operations import Call, Resource
@@ -26,7 +27,7 @@ LIST_2_66 = schemas.query("changes-since", "changes-before", "marker", limit=sch
 )
 def index(call: Call) -> Any:
     """List what was done to a server."""
-    history = list(actions.of_server(call.clients, call.ctx, server_id(call)))
+    history = list(actions.of_server(call.clients, call.ctx, server_id(call), deleted=call.at_least("2.21")))
     body: dict[str, Any] = {}
     if call.at_least("2.58"):
         history, link = _paged(call, history)
@@ -35,11 +36,10 @@ def index(call: Call) -> Any:
 
 
 def _paged(call: Call, history: list[Any]) -> tuple[list[Any], dict[str, str] | None]:
-    if call.param("changes-since"):
-        since = wire.parse_time(str(call.param("changes-since")), "changes-since")
+    since, before = changes_between(call)
+    if since is not None:
         history = [job for job in history if job.updated_at >= since]
-    if call.param("changes-before"):
-        before = wire.parse_time(str(call.param("changes-before")), "changes-before")
+    if before is not None:
         history = [job for job in history if job.updated_at <= before]
     marker = call.param("marker")
     if marker:
@@ -47,9 +47,9 @@ def _paged(call: Call, history: list[Any]) -> tuple[list[Any], dict[str, str] | 
         if not places:
             raise errors.Invalid(reason=f"Marker {marker[:64]} could not be found.")
         history = history[places[0] + 1 :]
-    limit = min(int(call.param("limit") or 1000), call.clients.settings.api.max_page)
+    limit = paging.limit(call)
     if len(history) <= limit or limit == 0:
-        return history[:limit] if limit else history, None
+        return history[:limit], None
     url = f"{call.base_url}/v2.1{PATH.format(server_id=server_id(call))}"
     return history[:limit], wire.next_link(url, call.query, history[limit - 1].request_id)
 
@@ -57,7 +57,8 @@ def _paged(call: Call, history: list[Any]) -> tuple[list[Any], dict[str, str] | 
 @resource.operation("GET", PATH + "/{request_id}", policy="compute:servers:actions")
 def show(call: Call) -> Any:
     """Show one thing that was done to a server, with its steps."""
-    job = actions.of_request(call.clients, call.ctx, server_id(call), call.path["request_id"])
+    request_id, deleted = call.path["request_id"], call.at_least("2.21")
+    job = actions.of_request(call.clients, call.ctx, server_id(call), request_id, deleted=deleted)
     shown = _action(call, job)
     admin = call.clients.policy.allows(call.ctx, "compute:servers:actions:details")
     if admin or call.at_least("2.51"):

@@ -7,6 +7,7 @@ from typing import Any
 from iaas.api.compute.schemas import servers as schemas
 from iaas.api.compute.servers import server_id
 from iaas.common.rest.operations import Call, Resource
+from iaas.common.rest.schemas import to_int
 from iaas.compute.api import power
 
 resource = Resource()
@@ -48,5 +49,6 @@ def reboot(call: Call) -> None:
 def console_output(call: Call) -> Any:
     """Show the end of a server's console log."""
     length = call.body["os-getConsoleOutput"].get("length")
-    lines = None if length is None or int(length) == -1 else int(length)
+    lines = to_int(-1 if length is None else length, -1, name="length")
+    lines = None if lines == -1 else lines
     return {"output": power.console_log(call.clients, call.ctx, server_id(call), lines)}

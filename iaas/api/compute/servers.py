@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from iaas.api.compute import paging
 from iaas.api.compute.schemas import servers as schemas
 from iaas.api.compute.views import servers as views
 from iaas.common import errors
 from iaas.common.rest import wire
 from iaas.common.rest.operations import Call, Reply, Resource
-from iaas.common.rest.schemas import is_uuid, to_bool, to_int
-from iaas.compute.api import listing
+from iaas.common.rest.schemas import BOOLEAN, is_uuid, to_bool, to_int
+from iaas.compute.api import hosts, listing
 from iaas.compute.api import servers as core
+from iaas.db.flavors import FlavorNotFound
+from iaas.db.instances import InstanceNotFound
+from iaas.image.client import ImageNotFound
 from iaas.network.api.servers import Wanted
 
 resource = Resource()
@@ -26,6 +30,17 @@ SORT_KEYS = {
     "key_name": "key_name", "launch_index": "launch_index", "locked": "locked", "reservation_id": "reservation_id",
     "hostname": "hostname", "node": "host",
 }  # fmt: skip
+#: keys of what is the same for every server here: they sort nothing
+EVEN_SORT_KEYS = frozenset(
+    ("access_ip_v4", "access_ip_v6", "auto_disk_config", "kernel_id", "locked_by", "progress", "ramdisk_id",
+     "root_device_name")
+)  # fmt: skip
+STATUSES = frozenset(
+    ("ACTIVE", "BUILD", "DELETED", "ERROR", "HARD_REBOOT", "MIGRATING", "PASSWORD", "PAUSED", "REBOOT", "REBUILD",
+     "RESCUE", "RESIZE", "REVERT_RESIZE", "SHELVED", "SHELVED_OFFLOADED", "SHUTOFF", "SOFT_DELETED", "SUSPENDED",
+     "UNKNOWN", "VERIFY_RESIZE")
+)  # fmt: skip
+MAX_TOKEN = 64
 EQUAL = {
     "flavor": "flavor_id", "image": "image_id", "image_ref": "image_id", "reservation_id": "reservation_id",
     "user_id": "user_id", "uuid": "id", "availability_zone": "zone", "key_name": "key_name",
@@ -63,17 +78,27 @@ def create(call: Call) -> Any:
         description=wanted.get("description", None if call.at_least("2.19") else wanted["name"]),
         hostname=wanted.get("hostname"),
         tags=tuple(wanted.get("tags", ())),
-        client_token=call.header("X-Client-Token"),
+        client_token=_client_token(call),
     )
     _refuse_unbuilt(call, wanted)
     core.check_metadata(call.clients, new.metadata or {})
-    made = core.create(call.clients, call.ctx, new)
+    try:
+        made = core.create(call.clients, call.ctx, new)
+    except (FlavorNotFound, ImageNotFound) as error:  # what the path names is there: the fault is the body's
+        raise errors.Invalid(reason=error.message) from None
     if to_bool(wanted.get("return_reservation_id")):
         return {"reservation_id": made.reservation_id}
     shown = views.created(call, made.rows[0])
     if wanted.get("adminPass"):
         shown["adminPass"] = wanted["adminPass"]
     return Reply({"server": shown}, headers={"Location": shown["links"][0]["href"]})
+
+
+def _client_token(call: Call) -> str | None:
+    token = call.header("X-Client-Token")
+    if token and (len(token) > MAX_TOKEN or not token.isascii() or not token.isprintable()):
+        raise errors.Invalid(reason=f"X-Client-Token must be at most {MAX_TOKEN} printable characters of ASCII.")
+    return token or None
 
 
 def _image(wanted: Mapping[str, Any]) -> str:
@@ -101,12 +126,35 @@ def _refuse_unbuilt(call: Call, wanted: Mapping[str, Any]) -> None:
 
 
 def _place(call: Call, wanted: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the zone and the host asked for; ``zone:host`` and ``host`` are an administrator's."""
-    zone, _, host = (wanted.get("availability_zone") or "").partition(":")
-    host = host.partition(":")[0] or wanted.get("host") or wanted.get("hypervisor_hostname")
-    if host:
+    """Return the zone and the host asked for; ``zone:host:node`` and ``host`` are an administrator's.
+
+    :raises Invalid: there is no such zone or host.
+    """
+    zone, _, pinned = (wanted.get("availability_zone") or "").partition(":")
+    host, _, node = pinned.partition(":")
+    if pinned and (wanted.get("host") or wanted.get("hypervisor_hostname")):
+        raise errors.Invalid(
+            reason="A host is named in availability_zone or by host and hypervisor_hostname, not both."
+        )
+    host, node = host or wanted.get("host", ""), node or wanted.get("hypervisor_hostname", "")
+    if host or node:
         call.clients.policy.check(call.ctx, "compute:servers:create:on_host")
+        host = _host(call, host, node)
+    if zone and zone not in {known.name for known in hosts.zones(call.clients, call.ctx)} - {hosts.INTERNAL}:
+        raise errors.Invalid(reason=f"The requested availability zone {zone[:64]} is not available.")
     return zone or None, host or None
+
+
+def _host(call: Call, host: str, node: str) -> str:
+    """Return the name of the compute host named by its name, its hypervisor's, or both; "" is not named."""
+    if node:
+        found = hosts.hypervisors(call.clients, call.ctx, limit=call.clients.settings.api.max_page, pattern=node)
+        names = [each.row.name for each in found if each.row.hypervisor_hostname == node]
+    else:
+        names = [each.row.host for each in hosts.services(call.clients, call.ctx, host=host, binary=hosts.COMPUTE)]
+    if not names or (host and host not in names):
+        raise errors.Invalid(reason=f"Compute host {(host or node)[:64]} could not be found.")
+    return host or names[0]
 
 
 def _networks(asked: Any) -> Any:
@@ -119,6 +167,8 @@ def _networks(asked: Any) -> Any:
     for nic in asked:
         if not nic.get("uuid") and not nic.get("port"):
             raise errors.Invalid(reason="Each network needs a uuid or a port.")
+        if nic.get("port") and nic.get("fixed_ip"):
+            raise errors.Invalid(reason="A fixed_ip goes with a network, not with a port: a port has its addresses.")
     return tuple(Wanted(nic.get("uuid"), nic.get("port"), nic.get("fixed_ip"), nic.get("tag")) for nic in asked)
 
 
@@ -154,8 +204,7 @@ def _list_of(call: Call) -> listing.ListServers:
     others, as clients expect."""
     admin = call.clients.policy.allows(call.ctx, "compute:servers:index:all_projects")
     wanted = listing.ListServers(limit=_limit(call), marker=call.param("marker"), sort=_sort(call))
-    everything = call.param("all_tenants")
-    if everything is not None and to_bool(everything or "1"):
+    if call.param("all_tenants") == "" or _flag(call, "all_tenants"):
         if not admin:
             raise errors.Forbidden(action="compute:servers:index:all_projects")
         wanted.all_projects = True
@@ -166,9 +215,27 @@ def _list_of(call: Call) -> listing.ListServers:
         if name in call.query:
             wanted.equal[column] = [None if value in ("None", "null") else value for value in call.query[name]]
     if "status" in call.query:
-        wanted.statuses = [status.upper() for status in call.query["status"]]
+        wanted.statuses = _statuses(call, admin)
     _more_filters(call, wanted, admin)
     return wanted
+
+
+def _flag(call: Call, name: str) -> bool:
+    """Return a parameter that is true or false; without it, False."""
+    text = call.param(name)
+    if text is not None and text not in BOOLEAN["enum"]:
+        raise errors.Invalid(reason=f"Invalid input for query parameters {name}. Value: {text[:20]}.")
+    return to_bool(text)
+
+
+def _statuses(call: Call, admin: bool) -> list[str]:
+    asked = [status.upper() for status in call.query["status"]]
+    unknown = [status for status in asked if status not in STATUSES]
+    if unknown and call.at_least("2.38"):
+        raise errors.Invalid(reason=f"Invalid status value: {unknown[0][:64]}.")
+    if "DELETED" in asked and not admin:
+        raise errors.Forbidden(action="list deleted servers")
+    return asked
 
 
 def _more_filters(call: Call, wanted: listing.ListServers, admin: bool) -> None:
@@ -176,24 +243,32 @@ def _more_filters(call: Call, wanted: listing.ListServers, admin: bool) -> None:
     if name:
         wanted.patterns["name"] = name
     for word in ("ip", "ip6"):
-        if call.param(word):
+        if call.param(word) and (word == "ip" or admin or call.at_least("2.5")):
             wanted.patterns[word] = str(call.param(word))
     if "config_drive" in call.query:
         wanted.equal["config_drive"] = [to_bool(call.param("config_drive"))]
     if "locked" in call.query and call.at_least("2.73"):
-        wanted.equal["locked"] = [to_bool(call.param("locked"))]
+        wanted.equal["locked"] = [_flag(call, "locked")]
     if "power_state" in call.query:
         wanted.equal["power_state"] = [int(v) for v in call.query["power_state"] if v in POWER_STATES]
-    if admin and to_bool(call.param("deleted")):
+    if admin and _flag(call, "deleted"):
         wanted.equal["id"] = []  # deleted servers have left the table; their history is in their actions
-    for word, target in (("changes-since", "changed_since"), ("changes-before", "changed_before")):
-        if call.param(word):
-            setattr(wanted, target, wire.parse_time(str(call.param(word)), word))
+    wanted.changed_since, wanted.changed_before = changes_between(call)
     if call.at_least("2.26"):
         for word in ("tags", "tags-any", "not-tags", "not-tags-any"):
             values = [tag for text in call.query.get(word, ()) for tag in text.split(",") if tag]
             attribute = {"tags": "tags_all", "not-tags": "not_tags_all"}.get(word, word.replace("-", "_"))
             setattr(wanted, attribute, values)
+
+
+def changes_between(call: Call) -> tuple[float | None, float | None]:
+    """Return what ``changes-since`` and, from 2.66, ``changes-before`` ask for."""
+    since, before = call.param("changes-since"), call.param("changes-before") if call.at_least("2.66") else None
+    first = wire.parse_time(since, "changes-since") if since else None
+    last = wire.parse_time(before, "changes-before") if before else None
+    if first is not None and last is not None and first > last:
+        raise errors.Invalid(reason="The value of changes-since must be less than or equal to changes-before.")
+    return first, last
 
 
 def _limit(call: Call) -> int:
@@ -207,17 +282,13 @@ def _limit(call: Call) -> int:
 
 
 def _sort(call: Call) -> list[tuple[str, str]]:
-    keys, ways = call.query.get("sort_key", []), call.query.get("sort_dir", [])
+    keys = call.query.get("sort_key", [])
     if len(keys) > 8:
         raise errors.Invalid(reason="At most 8 sort keys are taken.")
-    found = []
-    for index, key in enumerate(keys):
-        column = SORT_KEYS.get(key)
-        way = ways[index] if index < len(ways) else (ways[-1] if ways else "desc")
-        if column is None or way not in ("asc", "desc"):
-            raise errors.Invalid(reason=f"Invalid input for query parameters sort_key. Value: {key[:64]}.")
-        found.append((column, way))
-    return found
+    pairs = paging.sort(call, {**SORT_KEYS, **{key: key for key in EVEN_SORT_KEYS}}, ("created_at", "desc"))
+    if any(column == "host" for column, _ in pairs):  # the order would say who is on the same host
+        call.clients.policy.check(call.ctx, "compute:servers:show:host")
+    return [(column, way) for column, way in pairs if column not in EVEN_SORT_KEYS]
 
 
 @resource.operation("GET", "/servers/{server_id}", policy="compute:servers:show")
@@ -250,7 +321,5 @@ def server_id(call: Call) -> str:
     """
     found = call.path["server_id"]
     if not is_uuid(found):
-        from iaas.db.instances import InstanceNotFound  # the same answer as for an unknown id
-
         raise InstanceNotFound(instance_id=found[:64])
     return found.lower()

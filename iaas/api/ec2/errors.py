@@ -104,6 +104,12 @@ class DryRunOperation(Ec2Error):
     template = "Request would have succeeded, but DryRun flag is set."
 
 
+class IdempotentInstanceTerminated(Ec2Error):
+    code = "IdempotentInstanceTerminated"
+    kind = Kind.CONFLICT
+    template = "The instances that the client token {token} made are terminated; use a new token."
+
+
 class IdempotentParameterMismatch(Ec2Error):
     code = "IdempotentParameterMismatch"
     kind = Kind.CONFLICT

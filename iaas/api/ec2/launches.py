@@ -18,6 +18,7 @@ from iaas.network.api.servers import Wanted
 
 actions = Actions()
 errors.declare(core.TokenMismatch, errors.IdempotentParameterMismatch)
+errors.declare(core.TokenSpent, errors.IdempotentInstanceTerminated)
 errors.declare(core.ImageNotUsable, errors.InvalidAmiIdUnavailable)
 errors.declare(core.FlavorTooSmall, errors.InvalidParameterCombination)
 errors.declare(security_groups.GroupNotFound, errors.InvalidGroupNotFound)

@@ -25,6 +25,12 @@ def is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
+def _is_base64(text: str) -> bool:
+    if _BASE64.fullmatch(text) is None:
+        return False
+    return len("".join(text.split())) % 4 == 0
+
+
 def _is_cidr(text: str) -> bool:
     try:
         ipaddress.ip_network(text, strict=False)
@@ -45,7 +51,7 @@ FORMATS = {
     "uuid": is_uuid,
     "ip": _is_ip,
     "cidr": _is_cidr,
-    "base64": lambda text: _BASE64.fullmatch(text) is not None,
+    "base64": _is_base64,
     "no-control": lambda text: text.isprintable(),
     "trimmed": lambda text: text == text.strip() and text != "",
     "not-blank": lambda text: text.strip() != "",

@@ -93,6 +93,14 @@ def hypervisor(clients: Any, ctx: RequestContext, host_id: str) -> Hypervisor:
         return _filled(clients, tx, rows)[0]
 
 
+def named(clients: Any, ctx: RequestContext, names: Sequence[str]) -> dict[str, Hypervisor]:
+    """Return the compute hosts of these names by name, without what runs there; one that is gone is left out."""
+    if not names:
+        return {}
+    with clients.db.read(ctx) as tx:
+        return {row.name: Hypervisor(row, is_up(clients, row)) for row in db.with_services(tx, names=names)}
+
+
 def _filled(clients: Any, tx: Tx, rows: Sequence[Any]) -> list[Hypervisor]:
     servers: dict[str, list[Any]] = {row.name: [] for row in rows}
     for server in db.instances_on(tx, list(servers)) if servers else ():

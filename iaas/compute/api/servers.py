@@ -235,6 +235,11 @@ class TokenMismatch(errors.IaasError):
     template = "The client token {token} was used before with other parameters."
 
 
+class TokenSpent(errors.IaasError):
+    kind = errors.Kind.CONFLICT
+    template = "The servers that the client token {token} made are deleted; use a new token."
+
+
 def _digest(new: NewServers) -> str:
     return hashlib.sha256(repr(new).encode()).hexdigest()
 
@@ -243,6 +248,7 @@ def _earlier(tx: Tx, new: NewServers) -> Made | None:
     """Return what the same token made before.
 
     :raises TokenMismatch: the token came with another request.
+    :raises TokenSpent: what it made is deleted.
     """
     token = client_tokens.find(tx, str(tx.ctx.project_id), str(new.client_token))
     if token is None:
@@ -251,7 +257,9 @@ def _earlier(tx: Tx, new: NewServers) -> Made | None:
         raise TokenMismatch(token=new.client_token)
     rows = [instances.find(tx, instance_id) for instance_id in codec.load(token.resource_ids)]
     live: list[Mapping[str, Any]] = [dict(row._mapping) for row in rows if row is not None]
-    return Made(live[0]["reservation_id"] if live else "r-gone", live)
+    if not live:
+        raise TokenSpent(token=new.client_token)
+    return Made(live[0]["reservation_id"], live)
 
 
 # -- the rest of a server's life ----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iaas.common.rest import schemas as s
 
-NAME = {**s.NAME, "format": "no-control"}
+NAME = {**s.NAME, "format": "no-control", "pattern": r"\S"}
 TEXT: s.Schema = {"type": "string", "maxLength": 255}
 METADATA: s.Schema = {
     "type": "object",
@@ -13,6 +13,10 @@ METADATA: s.Schema = {
 }
 USER_DATA: s.Schema = {"type": "string", "format": "base64", "maxLength": 65_535}
 HOSTNAME: s.Schema = {"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[a-zA-Z0-9][a-zA-Z0-9-]*$"}
+# with its domain; no guest's kernel keeps more than 64 characters
+FQDN: s.Schema = {**HOSTNAME, "maxLength": 64, "pattern": r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$"}
+IPV4: s.Schema = {"type": "string", "format": "ipv4"}
+IPV6: s.Schema = {"type": "string", "format": "ipv6"}
 TAG: s.Schema = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}
 DISK_CONFIG: s.Schema = {"enum": ["AUTO", "MANUAL"]}
 COUNT = s.integer(1, 1000)
@@ -44,8 +48,8 @@ CREATE: s.Schema = {
             max_count=COUNT,
             return_reservation_id=s.BOOLEAN,
             adminPass={"type": "string", "maxLength": 255},
-            accessIPv4={"type": "string", "maxLength": 64},
-            accessIPv6={"type": "string", "maxLength": 64},
+            accessIPv4=IPV4,
+            accessIPv6=IPV6,
             block_device_mapping=BLOCK_DEVICE,
             block_device_mapping_v2=BLOCK_DEVICE,
             personality={"type": "array", "items": {"type": "object"}, "maxItems": 255},
@@ -66,7 +70,7 @@ del CREATE_2_57["properties"]["server"]["properties"]["personality"]
 CREATE_2_63 = s.with_(CREATE_2_57, "server", trusted_image_certificates=s.nullable(s.array(s.NAME, high=50)))
 CREATE_2_74 = s.with_(CREATE_2_63, "server", host=s.NAME, hypervisor_hostname=s.NAME)
 CREATE_2_90 = s.with_(CREATE_2_74, "server", hostname=HOSTNAME)
-CREATE_2_94 = s.with_(CREATE_2_90, "server", hostname={**HOSTNAME, "maxLength": 255, "pattern": "^[a-zA-Z0-9.-]+$"})
+CREATE_2_94 = s.with_(CREATE_2_90, "server", hostname=FQDN)
 CREATE_BY_VERSION = {
     "2.1": CREATE,
     "2.19": CREATE_2_19,
@@ -86,14 +90,15 @@ UPDATE = s.obj(
     server=s.obj(
         (),
         name=NAME,
-        accessIPv4={"type": "string", "maxLength": 64},
-        accessIPv6={"type": "string", "maxLength": 64},
+        accessIPv4=IPV4,
+        accessIPv6=IPV6,
         **{"OS-DCF:diskConfig": DISK_CONFIG},
     ),
 )
 UPDATE_2_19 = s.with_(UPDATE, "server", description=s.nullable(TEXT))
 UPDATE_2_90 = s.with_(UPDATE_2_19, "server", hostname=HOSTNAME)
-UPDATE_BY_VERSION = {"2.1": UPDATE, "2.19": UPDATE_2_19, "2.90": UPDATE_2_90}
+UPDATE_2_94 = s.with_(UPDATE_2_90, "server", hostname=FQDN)
+UPDATE_BY_VERSION = {"2.1": UPDATE, "2.19": UPDATE_2_19, "2.90": UPDATE_2_90, "2.94": UPDATE_2_94}
 
 SET_METADATA = s.obj(("metadata",), metadata=METADATA)
 SET_META = s.obj(("meta",), meta={**METADATA, "minProperties": 1, "maxProperties": 1})
@@ -101,9 +106,7 @@ SET_META = s.obj(("meta",), meta={**METADATA, "minProperties": 1, "maxProperties
 START = s.obj(("os-start",), **{"os-start": s.NULL})
 STOP = s.obj(("os-stop",), **{"os-stop": s.NULL})
 REBOOT = s.obj(("reboot",), reboot=s.obj(("type",), type={"enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}))
-LENGTH: s.Schema = {
-    "anyOf": [s.NULL, {"type": "integer", "minimum": -1}, {"type": "string", "pattern": "^-?[0-9]{1,9}$"}]
-}
+LENGTH: s.Schema = s.nullable(s.integer(-1))
 CONSOLE_OUTPUT = s.obj(("os-getConsoleOutput",), **{"os-getConsoleOutput": s.obj(length=LENGTH)})
 
 FILTERS = (

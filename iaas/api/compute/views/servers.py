@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ import orjson
 from iaas.common.rest import wire
 from iaas.common.rest.microversions import Version
 from iaas.common.rest.operations import Call
+from iaas.compute.api import hosts
 from iaas.compute.states import INSTANCE
 
 Row = Any
@@ -36,7 +37,8 @@ def summary(call: Call, row: Row) -> dict[str, Any]:
 def details(call: Call, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Every field of many servers; what depends on the caller and the version is decided once."""
     admin = call.clients.policy.allows(call.ctx, "compute:servers:show:host")
-    show = Details(call, admin)
+    placed = sorted({row.host for row in rows if row.host}) if admin else []
+    show = Details(call, admin, hosts.named(call.clients, call.ctx, placed))
     return [show(row) for row in rows]
 
 
@@ -48,10 +50,11 @@ def detail(call: Call, row: Row) -> dict[str, Any]:
 class Details:
     """The detail view for one caller at one version."""
 
-    def __init__(self, call: Call, admin: bool) -> None:
+    def __init__(self, call: Call, admin: bool, known: Mapping[str, hosts.Hypervisor]) -> None:
         self.base = call.base_url
         self.version = call.version
         self.admin = admin
+        self.hosts = known
         self.extra = [add for start, add in EXTRA if call.version >= start]
 
     def __call__(self, row: Row) -> dict[str, Any]:
@@ -97,8 +100,9 @@ class Details:
             shown["fault"] = fault(row)
         if self.admin:
             shown["OS-EXT-SRV-ATTR:host"] = row.host
-            shown["OS-EXT-SRV-ATTR:hypervisor_hostname"] = row.host
-            shown["OS-EXT-SRV-ATTR:instance_name"] = "iaas-" + server_id[:8]
+            host = self.hosts.get(row.host)
+            shown["OS-EXT-SRV-ATTR:hypervisor_hostname"] = host.row.hypervisor_hostname if host else row.host
+            shown["OS-EXT-SRV-ATTR:instance_name"] = "iaas-" + server_id
         for add in self.extra:
             add(self, row, shown)
         return shown
@@ -162,7 +166,19 @@ def _from_2_9(show: Details, row: Row, shown: dict[str, Any]) -> None:
 
 def _from_2_16(show: Details, row: Row, shown: dict[str, Any]) -> None:
     if show.admin:
-        shown["host_status"] = "UP" if row.host else ""
+        shown["host_status"] = _host_status(row.host, show.hosts.get(row.host))
+
+
+def _host_status(name: str | None, host: hosts.Hypervisor | None) -> str:
+    if name is None:
+        return ""
+    if host is None:
+        return "UNKNOWN"
+    if host.row.disabled:
+        return "MAINTENANCE"
+    if host.row.forced_down:
+        return "DOWN"
+    return "UP" if host.up else "UNKNOWN"
 
 
 def _from_2_19(show: Details, row: Row, shown: dict[str, Any]) -> None:

@@ -1,0 +1,128 @@
+"""Servers: changing and deleting them, what is done to them in which state, and who may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from iaas.common import runtime
+from tests.fixtures.servers_asked import create, refused, write
+
+pytest_plugins = ["tests.fixtures.cloud"]
+
+
+# -- update ------------------------------------------------------------------------------------------------
+
+
+def update(cloud, server_id: str, version="2.90", ctx: Any = "member", **server: Any):
+    return cloud.api.request("PUT", f"/servers/{server_id}", {"server": server}, version, ctx=ctx)
+
+
+def test_name_description_and_host_name_are_changed(cloud):
+    server_id = cloud.boot()
+    shown = update(cloud, server_id, name=" new ", description="d", hostname="h").json["server"]
+    assert (shown["name"], shown["description"], shown["OS-EXT-SRV-ATTR:hostname"]) == ("new", "d", "h")
+    assert update(cloud, server_id, description=None).json["server"]["description"] is None
+
+
+@pytest.mark.parametrize(
+    "version", ["2.1", "2.9", "2.19", "2.26", "2.47", "2.63", "2.71", "2.73", "2.75", "2.90", "2.96"]
+)
+def test_the_answer_to_an_update_is_as_published(cloud, version):
+    server_id = cloud.boot()
+    for ctx in (cloud.api.member, cloud.api.admin):
+        assert update(cloud, server_id, version, ctx, name="new").status_int == 200
+
+
+@pytest.mark.parametrize(
+    ("version", "change"),
+    [
+        ("2.96", {"name": ""}),
+        ("2.96", {"name": "  "}),
+        ("2.18", {"description": "d"}),
+        ("2.89", {"hostname": "h"}),
+        ("2.96", {"status": "ACTIVE"}),
+        ("2.96", {"accessIPv6": "1.2.3.4"}),
+    ],
+)
+def test_a_change_nobody_can_make_is_refused(cloud, version, change):
+    server_id = cloud.boot("old")
+    refused(update(cloud, server_id, version, **change), 400)
+    assert cloud.server(server_id)["name"] == "old"
+
+
+# -- delete ------------------------------------------------------------------------------------------------
+
+
+def test_deleting_twice_is_one_deletion_and_then_404(cloud):
+    server_id = cloud.boot()
+    for _ in range(2):
+        assert cloud.api.request("DELETE", f"/servers/{server_id}").status_int == 204
+    cloud.start()
+    cloud.until(lambda: cloud.server(server_id)["status"] == "GONE")
+    refused(cloud.api.request("DELETE", f"/servers/{server_id}"), 404, server_id)
+
+
+# -- whose it is, and whether it is locked -----------------------------------------------------------------
+
+OPERATIONS = [
+    ("GET", "", None),
+    ("PUT", "", {"server": {"name": "mine"}}),
+    ("DELETE", "", None),
+    ("POST", "/action", {"os-start": None}),
+    ("POST", "/action", {"os-stop": None}),
+    ("POST", "/action", {"reboot": {"type": "HARD"}}),
+    ("POST", "/action", {"os-getConsoleOutput": {}}),
+    ("GET", "/metadata", None),
+    ("POST", "/metadata", {"metadata": {"a": "b"}}),
+    ("PUT", "/metadata", {"metadata": {"a": "b"}}),
+    ("GET", "/metadata/k", None),
+    ("PUT", "/metadata/k", {"meta": {"k": "b"}}),
+    ("DELETE", "/metadata/k", None),
+    ("GET", "/os-instance-actions", None),
+    ("GET", "/os-instance-actions/{request}", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), OPERATIONS)
+def test_another_projects_server_is_not_there(cloud, method, path, body):
+    server_id = cloud.boot(metadata={"k": "v"})
+    [action] = cloud.api.request("GET", f"/servers/{server_id}/os-instance-actions").json["instanceActions"]
+    path = path.format(request=action["request_id"])
+    before = cloud.server(server_id)
+    stranger = cloud.api.request(method, f"/servers/{server_id}{path}", body, ctx=cloud.api.other_project)
+    nobodys = cloud.api.request(method, f"/servers/{runtime.uuid()}{path}", body)
+    no_id = cloud.api.request(method, f"/servers/no-such{path}", body)
+    assert [stranger.status_int, nobodys.status_int, no_id.status_int] == [404, 404, 404]
+    assert cloud.server(server_id) == before
+
+
+LOCKED = [
+    row
+    for row in OPERATIONS
+    if row[0] != "GET" and "os-getConsoleOutput" not in (row[2] or {}) and "server" not in (row[2] or {})
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), LOCKED)
+def test_a_locked_server_is_a_conflict_but_for_administrators(cloud, method, path, body):
+    server_id = cloud.boot(metadata={"k": "v"})
+    write(cloud, server_id, locked=True)
+    refused(cloud.api.request(method, f"/servers/{server_id}{path}", body), 409, "locked")
+
+
+def test_an_administrator_deletes_a_locked_server(cloud):
+    server_id = cloud.boot()
+    write(cloud, server_id, locked=True)
+    assert cloud.api.request("DELETE", f"/servers/{server_id}", ctx=cloud.api.admin).status_int == 204
+
+
+def test_a_reader_may_look_and_not_touch(cloud):
+    server_id = cloud.boot(metadata={"k": "v"})
+    for method, path, body in OPERATIONS[1:]:
+        if method != "GET":
+            response = cloud.api.request(method, f"/servers/{server_id}{path}", body, ctx=cloud.api.reader)
+            assert response.status_int == 403, (method, path)
+    assert cloud.server(server_id, ctx=cloud.api.reader)["id"] == server_id
+    refused(create(cloud, ctx=cloud.api.reader), 403)
