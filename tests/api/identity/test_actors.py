@@ -145,6 +145,18 @@ def test_groups_and_their_members(cloud, admin):
     assert cloud.request("GET", path, token=admin).status_int == 404
 
 
+def test_a_group_is_shown_as_it_was_made_and_as_it_was_changed(cloud, admin):
+    group = cloud.make("group", "groups", name="staff", description="all", own="attribute")
+    path = f"/v3/groups/{group['id']}"
+    assert (group["domain_id"], group["own"]) == ("default", "attribute")
+    assert group["links"]["self"] == f"http://127.0.0.1:5000{path}"
+    assert cloud.request("GET", path, token=admin).json["group"] == group
+    assert cloud.request("PATCH", path, {"group": {"name": "crew"}}, admin).status_int == 200
+    assert cloud.request("GET", path, token=admin).json["group"] == {**group, "name": "crew"}
+    assert cloud.request("GET", path, token=cloud.user().token()).status_int == 403
+    assert cloud.request("GET", "/v3/groups/none", token=admin).status_int == 404
+
+
 def test_group_names_are_used_once_and_have_a_length(cloud, admin):
     cloud.make("group", "groups", name="staff")
     assert cloud.request("POST", "/v3/groups", {"group": {"name": "staff"}}, admin).status_int == 409

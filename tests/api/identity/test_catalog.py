@@ -51,6 +51,45 @@ def test_services_and_endpoints(cloud, admin):
     assert cloud.request("GET", path, token=admin).status_int == 404
 
 
+def test_a_service_and_an_endpoint_are_shown_as_they_were_made_and_as_they_were_changed(cloud, admin):
+    service = cloud.make("service", "services", type="dns", name="names", description="d", own="attribute")
+    url = "http://dns/$(project_id)s"
+    endpoint = cloud.make("endpoint", "endpoints", service_id=service["id"], interface="internal", url=url)
+    for noun, made, change in (("service", service, {"name": "n"}), ("endpoint", endpoint, {"interface": "admin"})):
+        path = f"/v3/{noun}s/{made['id']}"
+        assert made["links"]["self"] == f"http://127.0.0.1:5000{path}"
+        assert cloud.request("GET", path, token=admin).json[noun] == made
+        assert cloud.request("PATCH", path, {noun: change}, admin).status_int == 200
+        assert cloud.request("GET", path, token=admin).json[noun] == {**made, **change}
+        assert cloud.request("GET", f"/v3/{noun}s/none", token=admin).status_int == 404
+    assert endpoint["url"] == url  # filled in for a token, and never in what is kept
+
+
+def test_an_endpoint_that_is_deleted_leaves_the_catalog_and_its_service_stays(cloud, admin):
+    service = cloud.make("service", "services", type="dns", name="names")
+    kept, gone = (
+        cloud.make("endpoint", "endpoints", service_id=service["id"], interface=interface, url=f"http://{interface}")
+        for interface in ("public", "internal")
+    )
+    assert sorted(catalog(cloud, admin)["dns"]) == ["http://internal", "http://public"]
+    path = f"/v3/endpoints/{gone['id']}"
+    assert [cloud.request("DELETE", path, token=admin).status_int for _ in range(2)] == [204, 404]
+    assert cloud.request("GET", path, token=admin).status_int == 404
+    assert catalog(cloud, admin)["dns"] == ["http://public"]
+    found = cloud.request("GET", f"/v3/endpoints?service_id={service['id']}", token=admin).json["endpoints"]
+    assert [row["id"] for row in found] == [kept["id"]]
+    assert cloud.request("GET", f"/v3/services/{service['id']}", token=admin).json["service"] == service
+
+
+def test_a_user_without_a_role_for_it_does_not_read_or_delete_the_catalogs_rows(cloud, admin):
+    service = cloud.make("service", "services", type="dns")
+    endpoint = cloud.make("endpoint", "endpoints", service_id=service["id"], interface="public", url="http://dns")
+    token = cloud.user().token()
+    for path in (f"/v3/services/{service['id']}", f"/v3/endpoints/{endpoint['id']}"):
+        assert [cloud.request(method, path, token=token).status_int for method in ("GET", "DELETE")] == [403, 403]
+        assert cloud.request("GET", path, token=admin).status_int == 200
+
+
 def test_the_older_attribute_region_makes_the_region_it_names(cloud, admin):
     service = cloud.make("service", "services", type="dns")
     endpoint = cloud.make(

@@ -110,6 +110,19 @@ def test_names_of_domains_and_roles(cloud, admin, noun):
     assert renamed.json[noun]["name"] == "two"
 
 
+def test_a_role_is_shown_as_it_was_made_until_it_is_deleted(cloud, admin):
+    domain = cloud.make("domain", "domains", name="acme")
+    for values in ({"name": "one", "description": "d", "own": "attribute"}, {"name": "two", "domain_id": domain["id"]}):
+        role = cloud.make("role", "roles", **values)
+        path = f"/v3/roles/{role['id']}"
+        assert {**role, **values} == role
+        assert role["domain_id"] == values.get("domain_id")
+        assert cloud.request("GET", path, token=admin).json["role"] == role
+        assert cloud.request("GET", path, token=cloud.user(values["name"]).token()).status_int == 403
+        assert cloud.request("DELETE", path, token=admin).status_int == 204
+        assert cloud.request("GET", path, token=admin).status_int == 404
+
+
 def test_a_role_of_one_domain_is_listed_with_it_and_assigned_inside_of_it(cloud, admin):
     domain = cloud.make("domain", "domains", name="acme")
     role = cloud.make("role", "roles", name="limited", domain_id=domain["id"])
