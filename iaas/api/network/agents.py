@@ -7,13 +7,14 @@ from typing import Any
 from iaas.api.network import words
 from iaas.common import errors
 from iaas.common.rest.operations import Call, Resource
-from iaas.common.rest.schemas import to_bool
 from iaas.network.api import agents as core
 
 resource = Resource()
 KIND = "Network worker"
 SILENT = 6  # heartbeats a worker may miss
-_FILTERS = ("id", "host", "binary", "agent_type", "alive", "admin_state_up", "availability_zone", "topic")
+_FILTERS = (
+    "id", "host", "binary", "agent_type", "alive", "admin_state_up", "availability_zone", "description", "topic",
+)  # fmt: skip
 
 
 def _view(call: Call, row: Any) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def index(call: Call) -> dict[str, Any]:
         if name not in _FILTERS:
             raise errors.Invalid(reason=f"[{name[:64]!r}] is invalid attribute for filtering")
         flag = name in ("alive", "admin_state_up")
-        wanted = [to_bool(value) if flag else value for value in values]
+        wanted = [words.flag(value) if flag else value for value in values]
         rows = [row for row in rows if row[name] in wanted]
     return {"agents": [words.chosen(call, row) for row in rows]}
 
@@ -54,4 +55,5 @@ def index(call: Call) -> dict[str, Any]:
 @resource.operation("GET", "/agents/{agent_id}", policy="network:agents:read")
 def show(call: Call) -> dict[str, Any]:
     """Show a network worker."""
-    return {"agent": _view(call, core.get(call.clients, call.ctx, call.path["agent_id"]))}
+    found = core.get(call.clients, call.ctx, call.path["agent_id"])
+    return {"agent": words.chosen(call, _view(call, found))}

@@ -57,13 +57,21 @@ def asked(call: Call, columns: Columns) -> Asked:
 
 def _value(columns: Columns, name: str, value: str) -> Any:
     if name in columns.flags:
-        _BOOLEAN.check(value)
-        return to_bool(value)
+        return flag(value)
     if name in columns.numbers:
         if not (value.isascii() and value.isdecimal() and len(value) < 10):
             raise errors.Invalid(reason=f"'{value[:64]}' is not an integer")
         return int(value)
     return value
+
+
+def flag(text: str) -> bool:
+    """Return the yes or no a filter asks for.
+
+    :raises Invalid: it is neither.
+    """
+    _BOOLEAN.check(text)
+    return to_bool(text)
 
 
 def _sort(call: Call, columns: Columns) -> list[tuple[str, str]]:
