@@ -285,6 +285,32 @@ def test_quotas_are_shown_set_and_reset(cloud, demo, admin):
     assert demo.get(path).body["quota"]["network"] == 100
 
 
+def test_the_default_quota_of_a_project_is_not_what_it_was_set_to(demo, admin):
+    path = f"/v2.0/quotas/{project('demo')}"
+    before = demo.get(path).body["quota"]
+    assert admin.put(path, {"quota": {"network": 1, "port": -1}}).status == 200
+    assert demo.get(path).body["quota"] == {**before, "network": 1, "port": -1}
+    assert demo.get(f"{path}/default").body["quota"] == before
+    assert admin.get(f"{path}/default").body["quota"] == before
+
+
+def test_details_of_a_quota_are_the_same_under_both_of_their_names(demo, admin):
+    path = f"/v2.0/quotas/{project('demo')}"
+    demo.make("/v2.0/networks", name="one")
+    assert admin.put(path, {"quota": {"network": 7}}).status == 200
+    found = demo.get(f"{path}/details.json")
+    assert found.status == 200
+    assert found.body == demo.get(f"{path}/details").body == admin.get(f"{path}/details.json").body
+    assert found.body["quota"]["network"] == {"limit": 7, "used": 1, "reserved": 0}
+    assert found.body["quota"]["subnet"]["used"] == 0
+
+
+@pytest.mark.parametrize("tail", ["/default", "/details", "/details.json"])
+def test_what_belongs_to_another_projects_quota_is_refused(demo, admin, tail):
+    path = f"/v2.0/quotas/{project('other')}{tail}"
+    assert (demo.get(path).status, admin.get(path).status) == (403, 200)
+
+
 def test_a_limit_below_what_is_used_is_set_unless_it_is_to_be_checked(demo, admin):
     path = f"/v2.0/quotas/{project('demo')}"
     for name in ("one", "two"):
