@@ -170,11 +170,12 @@ class Engine:
 
     def end(self, work: Work, changes: Changes | None) -> None:
         """End the job: as done, or, after its undo steps, again elsewhere or as failed. Called by :class:`Work`."""
-        if work.error is not None:
-            self._undone(work, changes)
-            return
         job = work.job
         points.point(f"jobs.{job.kind}.{job.step}.done")
+        if work.error is not None:
+            self._undone(work, changes)
+            points.point(f"jobs.{job.kind}.{job.step}.advanced")
+            return
 
         def write(tx: Tx) -> None:
             self._close(tx, work, db.DONE)

@@ -130,6 +130,25 @@ def test_daemons_killed_at_named_points_lose_nothing(cluster, client, load, arme
         clouds.until(lambda: server not in client.servers(), SETTLE, "the server is gone")
         keeper.all_ready(60)
         check(cluster, client, load)
+    assert_died(keeper, armed)
+
+
+UNDO = [{"compute": f"jobs.build.discard.{moment}", "network": f"jobs.build.unwire.{moment}"} for moment in MOMENTS]
+
+
+@pytest.mark.parametrize("armed", [pytest.param(each, id="+".join(each.values())) for each in UNDO], indirect=True)
+def test_daemons_killed_while_they_undo_a_failed_build_leave_nothing(cluster, client, load, armed):
+    load.image = client.make_iso()
+    with Keeper(cluster) as keeper:
+        server = load.boot("vm")
+        clouds.until(lambda: client.servers()[server]["status"] == "ERROR", SETTLE, "the server is in error")
+        assert client.servers()[server]["fault"]["message"]
+        keeper.all_ready(60)
+        check(cluster, client, load)
+    assert_died(keeper, armed)
+
+
+def assert_died(keeper, armed):
     for point in set(armed.values()):
         worker = {name.partition("-")[0] for name, wanted in armed.items() if wanted == point}
         assert worker & {name.partition("-")[0] for name in keeper.deaths}, f"nobody died at {point}"
