@@ -36,9 +36,7 @@ def encode(params):
     return "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in params)
 
 
-def sign(
-    method="POST", path="/", params=(), body=b"", *, presigned=False, expires=600, headers=None, at=NOW, **who
-):
+def sign(method="POST", path="/", params=(), body=b"", *, presigned=False, expires=600, headers=None, at=NOW, **who):
     """A request as botocore signs it."""
     query = encode(params)
     request = AWSRequest(method, URL + path + ("?" + query if query else ""), headers or {}, body)
@@ -98,9 +96,7 @@ def presigned():
     return document(sign("GET", params=[("Action", "DescribeInstances")], presigned=True))
 
 
-@given(
-    body=st.binary(max_size=80), headers=st.dictionaries(st.sampled_from(["X-Amz-Target", "X-Test"]), text)
-)
+@given(body=st.binary(max_size=80), headers=st.dictionaries(st.sampled_from(["X-Amz-Target", "X-Test"]), text))
 @settings(max_examples=60, deadline=None)
 def test_a_post_signed_in_its_headers_is_accepted(body, headers):
     headers = {name: value.strip() for name, value in headers.items() if value.isprintable()}
@@ -288,9 +284,7 @@ def test_a_signed_header_that_is_missing_is_refused(posted, name):
         refused({**posted, "headers": headers})
 
 
-@pytest.mark.parametrize(
-    "payload", ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "", None, "0" * 63]
-)
+@pytest.mark.parametrize("payload", ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "", None, "0" * 63])
 def test_an_unsigned_payload_is_refused(posted, payload):
     refused({**posted, "body_hash": payload})
 
@@ -344,11 +338,7 @@ def test_only_what_was_signed_leaves_the_edge():
 @given(
     broken=st.dictionaries(
         st.sampled_from(["access", "signature", "host", "verb", "path", "params", "headers", "body_hash"]),
-        st.none()
-        | st.integers()
-        | st.lists(text)
-        | st.dictionaries(text, st.none() | text)
-        | st.just("\ud800"),
+        st.none() | st.integers() | st.lists(text) | st.dictionaries(text, st.none() | text) | st.just("\ud800"),
         min_size=1,
     )
 )

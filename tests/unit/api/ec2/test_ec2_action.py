@@ -105,9 +105,7 @@ def test_a_request_that_cannot_succeed_is_refused_before_the_handler(actions, cl
 
 
 def test_an_action_that_is_published_but_not_here_is_told_from_one_that_does_not_exist(actions, clients):
-    assert (
-        b"not implemented by this cloud" in actions.dispatch(clients, CTX, [("Action", "CreateVpc")], "r")[1]
-    )
+    assert b"not implemented by this cloud" in actions.dispatch(clients, CTX, [("Action", "CreateVpc")], "r")[1]
     assert b"not valid" in actions.dispatch(clients, CTX, [("Action", "CreateVpcs")], "r")[1]
 
 

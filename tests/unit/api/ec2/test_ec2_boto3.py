@@ -58,9 +58,7 @@ class Edge:
             sigv4.verify(credentials, SECRET, datetime.datetime.now(datetime.UTC), services={"ec2"})
         except sigv4.SignatureMismatch:
             return fault(errors.SignatureDoesNotMatch(), "req-1")
-        pairs = parse_qsl(
-            environ["QUERY_STRING"] or body.decode(), keep_blank_values=True, strict_parsing=True
-        )
+        pairs = parse_qsl(environ["QUERY_STRING"] or body.decode(), keep_blank_values=True, strict_parsing=True)
         return self.actions.dispatch(SimpleNamespace(policy=Everything()), CTX, pairs, "req-1")
 
     def send(self, request, **_):
@@ -114,9 +112,7 @@ def test_run_instances_there_and_back(edge, connect):
         SecurityGroupIds=["sg-1", "sg-2"],
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "a b"}]}],
     )
-    assert made["Instances"] == [
-        {"InstanceId": "i-0123456789abcdef0", "LaunchTime": LAUNCHED, "State": {"Code": 0}}
-    ]
+    assert made["Instances"] == [{"InstanceId": "i-0123456789abcdef0", "LaunchTime": LAUNCHED, "State": {"Code": 0}}]
     assert made["OwnerId"] == "p"
     (seen,) = edge.seen
     assert query.decode_base64("UserData", seen["UserData"]) == "#!/bin/sh\necho é+ &=%2f".encode()
@@ -148,9 +144,7 @@ def test_create_tags_has_no_answer_but_success(edge, connect):
 
 
 def test_a_presigned_url_runs_its_action(edge, connect):
-    url = urlsplit(
-        connect().generate_presigned_url("create_tags", {"Resources": ["i-1"], "Tags": [{"Key": "ä b"}]})
-    )
+    url = urlsplit(connect().generate_presigned_url("create_tags", {"Resources": ["i-1"], "Tags": [{"Key": "ä b"}]}))
     environ = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": url.path,

@@ -55,9 +55,7 @@ def test_a_missing_row_is_told_by_its_ec2_id():
     assert ids.not_found("keypair", "key-1").message == "The key pair 'key-1' does not exist."
 
 
-@pytest.mark.parametrize(
-    "bad", ["", "0123ABCD-4567-4def-89ab-0123456789ab", UUID.replace("-", ""), UUID + "\n"]
-)
+@pytest.mark.parametrize("bad", ["", "0123ABCD-4567-4def-89ab-0123456789ab", UUID.replace("-", ""), UUID + "\n"])
 def test_only_a_uuid_has_an_ec2_id(bad):
     with pytest.raises(ValueError, match="not a UUID"):
         ids.to_ec2("instance", bad)

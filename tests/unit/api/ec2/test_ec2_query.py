@@ -26,9 +26,7 @@ def run(*pairs, **params):
     return parse("RunInstances", *RUN.items(), *pairs, **params)
 
 
-strings = st.text(
-    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=8
-)
+strings = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=8)
 SCALARS = {
     "string": strings,
     "integer": st.integers(-(2**31), 2**31 - 1),
@@ -55,18 +53,14 @@ def draw(data, shape, depth=0):
         least = min(depth, 1, len(names))
         chosen = {
             *data.draw(
-                st.lists(
-                    st.sampled_from(names or ["-"]), min_size=least, max_size=4 if names else 0, unique=True
-                )
+                st.lists(st.sampled_from(names or ["-"]), min_size=least, max_size=4 if names else 0, unique=True)
             )
         }
         chosen |= {*shape.required_members}
         drawn = {name: draw(data, shape.members[name], depth + 1) for name in sorted(chosen)}
         wire = {wire_name(name, shape.members[name]): value for name, (_, value) in drawn.items()}
         # what is empty cannot be seen in a query string
-        return {name: value for name, (value, _) in drawn.items()}, {
-            k: v for k, v in wire.items() if v not in ({}, [])
-        }
+        return {name: value for name, (value, _) in drawn.items()}, {k: v for k, v in wire.items() if v not in ({}, [])}
     if shape.type_name == "list":
         drawn = [draw(data, shape.member, depth + 1) for _ in range(data.draw(st.integers(1, 3)))]
         drawn = [(value, wire) for value, wire in drawn if wire not in ({}, [])]
@@ -81,9 +75,7 @@ def draw(data, shape, depth=0):
 def test_what_boto3_sends_is_read_back(name, data):
     operation = SERVICE.operation_model(name)
     given_values, expected = draw(data, operation.input_shape)
-    body = create_serializer("ec2", include_validation=False).serialize_to_request(given_values, operation)[
-        "body"
-    ]
+    body = create_serializer("ec2", include_validation=False).serialize_to_request(given_values, operation)["body"]
     pairs = [(key, str(value)) for key, value in body.items()]
     assert query.parse(pairs, MODEL.actions[name]) == expected
 
@@ -143,10 +135,7 @@ def test_a_name_the_model_does_not_have_is_refused(name):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("Ipv6AddressCount", value)
-        for value in ["0x10", "1e5", "1.0", " 1", "+1", "", "one", "\u0661", str(2**31)]
-    ]
+    [("Ipv6AddressCount", value) for value in ["0x10", "1e5", "1.0", " 1", "+1", "", "one", "\u0661", str(2**31)]]
     + [("EbsOptimized", value) for value in ["True", "TRUE", "1", "yes", "", " true"]]
     + [("KeyName", value) for value in ["a\x00b", "\x1b[31m", "\ud800", "\ufffe"]]
     + [("SecurityGroupId", ""), ("Placement", ""), ("SecurityGroupId", "sg-1")]
@@ -189,9 +178,7 @@ def scalar(kind, text):
     return query.SCALARS[kind]("Name", text)
 
 
-@pytest.mark.parametrize(
-    "text", ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000Z", "2026-01-02T04:04:05+01:00"]
-)
+@pytest.mark.parametrize("text", ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000Z", "2026-01-02T04:04:05+01:00"])
 def test_a_time_is_read_in_utc(text):
     assert scalar("timestamp", text) == datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 

@@ -47,9 +47,7 @@ def draw(data, shape, depth=0):
         names = list(shape.members) if depth < 4 else leaves
         chosen = data.draw(st.lists(st.sampled_from(names), max_size=4, unique=True)) if names else []
         drawn = {name: draw(data, shape.members[name], depth + 1) for name in chosen}
-        result = {
-            shape.members[name].serialization.get("name", name): pair[0] for name, pair in drawn.items()
-        }
+        result = {shape.members[name].serialization.get("name", name): pair[0] for name, pair in drawn.items()}
         return result, {name: pair[1] for name, pair in drawn.items()}
     if shape.type_name == "list":
         drawn = [draw(data, shape.member, depth + 1) for _ in range(data.draw(st.integers(0, 3)))]
@@ -75,9 +73,7 @@ def test_boto3_reads_what_was_written(name, data):
 def test_a_reservation_looks_as_documented():
     launched = datetime.datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=datetime.UTC)
     instance = {"instanceId": "i-1", "launchTime": launched, "ebsOptimized": False, "amiLaunchIndex": 0}
-    document = written(
-        "RunInstances", {"ownerId": "a<b>&", "instancesSet": [instance], "groupSet": []}
-    ).decode()
+    document = written("RunInstances", {"ownerId": "a<b>&", "instancesSet": [instance], "groupSet": []}).decode()
     assert document.endswith(
         f'<RunInstancesResponse xmlns="{NAMESPACE}"><requestId>req-1</requestId><ownerId>a&lt;b&gt;&amp;</ownerId>'
         "<instancesSet><item><instanceId>i-1</instanceId><launchTime>2026-01-02T03:04:05.678Z</launchTime>"
@@ -107,9 +103,7 @@ def test_a_time_elsewhere_is_written_in_utc():
 
 
 def test_blobs_are_base64():
-    blob = model.Action(
-        "Test", model.Structure("Test"), model.Structure("Out", {"data": model.Scalar("blob")})
-    )
+    blob = model.Action("Test", model.Structure("Test"), model.Structure("Out", {"data": model.Scalar("blob")}))
     document = xml.response(blob, {"data": b"\x00\xff"}, "r", NAMESPACE)
     assert base64.b64encode(b"\x00\xff") in document
 
