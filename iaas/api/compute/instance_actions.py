@@ -95,7 +95,7 @@ def _event(call: Call, job: Any, event: dict[str, Any], admin: bool) -> dict[str
         shown["hostId"] = _host_id(job, event)
         if admin:
             shown["host"] = event["host"]
-    if call.at_least("2.84"):
+    if admin and call.at_least("2.84"):
         shown["details"] = event["details"] if failed else None
     return shown
 

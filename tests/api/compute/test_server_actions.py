@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from iaas.common import runtime
+from tests.fixtures.compute import add_instance
 from tests.fixtures.servers_asked import create, refused, write
 
 pytest_plugins = ["tests.fixtures.cloud"]
@@ -126,3 +127,105 @@ def test_a_reader_may_look_and_not_touch(cloud):
             assert response.status_int == 403, (method, path)
     assert cloud.server(server_id, ctx=cloud.api.reader)["id"] == server_id
     refused(create(cloud, ctx=cloud.api.reader), 403)
+
+
+# -- what is done to a server, and in which state ----------------------------------------------------------
+
+STATES = {
+    "BUILD": ("building", "spawning"),
+    "ACTIVE": ("active", None),
+    "SHUTOFF": ("stopped", None),
+    "ERROR": ("error", None),
+    "starting": ("stopped", "powering-on"),
+    "stopping": ("active", "powering-off"),
+    "REBOOT": ("active", "rebooting"),
+    "HARD_REBOOT": ("active", "rebooting_hard"),
+    "deleting": ("active", "deleting"),
+}
+ALLOWED = {
+    "os-start": {"SHUTOFF"},
+    "os-stop": {"ACTIVE", "ERROR"},
+    "SOFT": {"ACTIVE"},
+    "HARD": {"ACTIVE", "SHUTOFF", "ERROR", "REBOOT"},
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("what", ALLOWED)
+def test_an_action_is_accepted_in_the_states_it_is_meant_for_and_a_conflict_in_others(api, what, state):
+    vm_state, task_state = STATES[state]
+    server_id = add_instance(api.clients, "host1", vm_state=vm_state, task_state=task_state, image_id="i")
+    body = {what: None} if what.startswith("os-") else {"reboot": {"type": what}}
+    response = api.request("POST", f"/servers/{server_id}/action", body)
+    if state in ALLOWED[what]:
+        assert response.status_int == 202, response.text
+        assert response.body == b""
+    else:
+        assert response.status_int == 409, response.text
+        assert response.json["conflictingRequest"]["code"] == 409
+        assert server_id in response.json["conflictingRequest"]["message"]
+
+
+def test_a_server_without_a_host_cannot_be_started(api):
+    server_id = add_instance(api.clients, None, vm_state="error")
+    refused(api.request("POST", f"/servers/{server_id}/action", {"reboot": {"type": "HARD"}}), 409, "no host")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dance": None},
+        {},
+        {"os-start": None, "os-stop": None},
+        [],
+        "os-start",
+        {"os-start": {"force": True}},
+        {"reboot": None},
+        {"reboot": {}},
+        {"reboot": {"type": "warm"}},
+        {"reboot": {"type": "SOFT", "more": 1}},
+        {"os-getConsoleOutput": None},
+        {"os-getConsoleOutput": {"lines": 3}},
+    ],
+)
+def test_an_action_that_is_none_is_refused(api, body):
+    server_id = add_instance(api.clients, "host1")
+    refused(api.request("POST", f"/servers/{server_id}/action", body), 400)
+
+
+@pytest.mark.parametrize("word", ["soft", "Soft", "HARD", "Hard"])
+def test_kinds_of_reboot_are_written_in_any_case(api, word):
+    server_id = add_instance(api.clients, "host1")
+    assert api.request("POST", f"/servers/{server_id}/action", {"reboot": {"type": word}}).status_int == 202
+
+
+# -- the console log ---------------------------------------------------------------------------------------
+
+
+def console(cloud, server_id: str, **wanted: Any):
+    return cloud.api.request("POST", f"/servers/{server_id}/action", {"os-getConsoleOutput": wanted})
+
+
+def test_the_last_lines_of_the_console_are_shown(cloud):
+    cloud.start()
+    server_id = cloud.boot()
+    cloud.until_status(server_id, "ACTIVE")
+    whole = console(cloud, server_id).json["output"]
+    assert len(whole.splitlines()) > 1
+    last = whole.splitlines()[-1]
+    for length, lines in ((1, [last]), ("1", [last]), (0, []), (10_000, whole.splitlines())):
+        assert console(cloud, server_id, length=length).json["output"].splitlines() == lines, length
+    for length in (None, -1, "-1"):
+        assert console(cloud, server_id, length=length).json["output"] == whole, length
+
+
+@pytest.mark.parametrize("length", [-2, "-5", "x", "", 1.5, True, "99999999999"])
+def test_a_length_of_the_console_that_is_none_is_refused(api, length):
+    server_id = add_instance(api.clients, "host1")
+    body = {"os-getConsoleOutput": {"length": length}}
+    refused(api.request("POST", f"/servers/{server_id}/action", body), 400, "length")
+
+
+def test_the_console_of_a_server_without_a_host_is_a_conflict(api):
+    server_id = add_instance(api.clients, None)
+    refused(api.request("POST", f"/servers/{server_id}/action", {"os-getConsoleOutput": {}}), 409)
