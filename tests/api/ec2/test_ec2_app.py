@@ -12,8 +12,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from iaas.api.compute import app as compute
 from iaas.api import ec2 as edge
+from iaas.api.compute import app as compute
 from iaas.compute import policies
 from tests.fixtures.ec2 import REGION, SECRET, Ec2, refused
 
