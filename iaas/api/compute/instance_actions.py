@@ -36,11 +36,11 @@ def index(call: Call) -> Any:
 
 
 def _paged(call: Call, history: list[Any]) -> tuple[list[Any], dict[str, str] | None]:
-    since, before = changes_between(call)
+    since, before = changes_between(call)  # compared as they are shown: in microseconds
     if since is not None:
-        history = [job for job in history if job.updated_at >= since]
+        history = [job for job in history if round(job.updated_at, 6) >= since]
     if before is not None:
-        history = [job for job in history if job.updated_at <= before]
+        history = [job for job in history if round(job.updated_at, 6) <= before]
     marker = call.param("marker")
     if marker:
         places = [place for place, job in enumerate(history) if job.request_id == marker]

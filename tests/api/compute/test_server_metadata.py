@@ -99,6 +99,6 @@ def test_an_unknown_server_has_no_metadata(api):
 
 
 def test_a_change_of_metadata_is_a_change_of_the_server(api):
-    server_id = add_instance(api.clients, None, updated_at=0.0, image_id="i")
+    server_id = add_instance(api.clients, None, updated_at=0.0, image_id=runtime.uuid())
     api.request("POST", f"/servers/{server_id}/metadata", {"metadata": {"a": "b"}})
     assert api.request("GET", f"/servers/{server_id}").json["server"]["updated"] > "2000"
