@@ -40,6 +40,7 @@ check: install  ## format, lint, types, import contracts, sizes, generated files
 	@$(BIN)/python tools/generate.py --check
 	@$(BIN)/python tools/contract.py --check
 	@$(BIN)/python tools/ec2_model.py --check
+	@$(BIN)/python tools/coverage_ledger.py --check
 	@$(BIN)/pyright --level error
 
 format: install  ## let ruff mend format and imports
@@ -48,6 +49,7 @@ format: install  ## let ruff mend format and imports
 
 generate: install  ## write the generated files: sample configuration, policies, state diagrams, operations
 	@$(BIN)/python tools/generate.py
+	@$(BIN)/python tools/coverage_ledger.py --markdown docs/api/operations.md
 
 bench: install  ## start a cloud of its own and measure it: median and CPU milliseconds per operation
 	@$(BIN)/python tools/bench/run.py
