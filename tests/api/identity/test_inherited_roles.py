@@ -142,6 +142,9 @@ def test_the_tokens_of_a_child_project_end_with_the_inherited_role(scene, target
     assert scene.status("DELETE", scene.one(target, actor)) == 204
     assert not any(scene.cloud.alive(token) for token in tokens)
     assert scene.roles("child") == set()
+    scene.give(target, actor)
+    assert not any(scene.cloud.alive(token) for token in tokens)  # the old ones do not come back with the role
+    assert scene.cloud.alive(scene.login("child").headers["X-Subject-Token"])
 
 
 def test_a_project_made_later_inherits_too(scene):
