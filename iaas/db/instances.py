@@ -113,6 +113,12 @@ def update(tx: Tx, instance_id: str, **values: Any) -> None:
     tx.execute(sa.update(instances).where(instances.c.id == instance_id).values(**values))
 
 
+def swap_metadata(tx: Tx, row: Any, metadata: str, now: float) -> bool:
+    """Replace an instance's metadata if it is still what ``row`` has; False if somebody changed it since."""
+    where = (instances.c.id == row.id, instances.c.metadata == row.metadata)
+    return tx.count(sa.update(instances).where(*where).values(metadata=metadata, updated_at=now)) == 1
+
+
 def remove(tx: Tx, instance_id: str) -> sa.Row[Any] | None:
     """Delete the row and return what its end needs; its history lives on in its jobs."""
     row = tx.one(sa.select(instances).where(instances.c.id == instance_id))

@@ -47,6 +47,11 @@ EQUAL = {
     "vm_state": "vm_state", "task_state": "task_state", "hostname": "hostname", "description": "description",
 }  # fmt: skip
 POWER_STATES = frozenset("013467")
+#: what PUT may change → column
+CHANGED = {
+    "name": "name", "description": "description", "hostname": "hostname", "accessIPv4": "access_ip_v4",
+    "accessIPv6": "access_ip_v6",
+}  # fmt: skip
 ADMIN_EQUAL = {"host": "host", "node": "host"}
 
 
@@ -78,6 +83,8 @@ def create(call: Call) -> Any:
         description=wanted.get("description", None if call.at_least("2.19") else wanted["name"]),
         hostname=wanted.get("hostname"),
         tags=tuple(wanted.get("tags", ())),
+        access_ip_v4=wanted.get("accessIPv4"),
+        access_ip_v6=wanted.get("accessIPv6"),
         client_token=_client_token(call),
     )
     _refuse_unbuilt(call, wanted)
@@ -299,9 +306,9 @@ def show(call: Call) -> Any:
 
 @resource.operation("PUT", "/servers/{server_id}", policy="compute:servers:update", body=schemas.UPDATE_BY_VERSION)
 def update(call: Call) -> Any:
-    """Change a server's name, description or host name."""
+    """Change a server's name, description, host name or access addresses."""
     wanted = call.body["server"]
-    changes = {name: wanted[name] for name in ("name", "description", "hostname") if name in wanted}
+    changes = {CHANGED[name]: wanted[name] for name in CHANGED if name in wanted}
     if "name" in changes:
         changes["name"] = changes["name"].strip()
     row = core.update(call.clients, call.ctx, server_id(call), **changes)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from iaas.common import runtime
 from iaas.common.context import RequestContext
 from iaas.compute import states
 from iaas.compute.api import power, servers
@@ -269,8 +268,6 @@ def remove_tags(
 
 def _retagged(change: Callable[[dict[str, str]], dict[str, str]]) -> Act:
     def act(tx: Tx, row: Any) -> None:
-        servers.refuse_locked(tx.ctx, row)
-        metadata = change(codec.load(row.metadata, {}))
-        instances.update(tx, row.id, metadata=codec.dump(metadata), updated_at=runtime.time())
+        servers.change_metadata(tx, row.id, change)
 
     return act

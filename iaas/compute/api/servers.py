@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -62,6 +62,8 @@ class NewServers:
     hostname: str | None = None
     tags: tuple[str, ...] = ()
     client_token: str | None = None
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,8 @@ def _row(
         "tags": codec.dump(sorted(set(new.tags))),
         "user_data": new.user_data,
         "config_drive": new.config_drive,
+        "access_ip_v4": new.access_ip_v4,
+        "access_ip_v6": new.access_ip_v6,
         "created_at": now,
         "updated_at": now,
         "network_info": None,
@@ -290,7 +294,7 @@ def refuse_locked(ctx: RequestContext, row: Any) -> None:
 
 
 def update(clients: Any, ctx: RequestContext, instance_id: str, **changes: Any) -> Any:
-    """Change ``name``, ``description`` or ``hostname`` and return the row.
+    """Change ``name``, ``description``, ``hostname`` or the access addresses and return the row.
 
     :raises InstanceNotFound: no such server, or it belongs to another project.
     """
@@ -311,15 +315,12 @@ def set_metadata(
     :raises QuotaExceeded: there would be more items than the project may have.
     """
 
-    def write(tx: Tx) -> dict[str, str]:
-        row = instances.get(tx, instance_id)
-        refuse_locked(tx.ctx, row)
-        now = dict(items) if replace else {**codec.load(row.metadata, {}), **items}
+    def change(there: dict[str, str]) -> dict[str, str]:
+        now = dict(items) if replace else {**there, **items}
         check_metadata(clients, now)
-        instances.update(tx, instance_id, metadata=codec.dump(now), updated_at=runtime.time())
         return now
 
-    return clients.db.write(ctx, write)
+    return clients.db.write(ctx, change_metadata, instance_id, change)
 
 
 def delete_metadata(clients: Any, ctx: RequestContext, instance_id: str, key: str) -> None:
@@ -328,16 +329,26 @@ def delete_metadata(clients: Any, ctx: RequestContext, instance_id: str, key: st
     :raises NotFound: the server has no such item.
     """
 
-    def write(tx: Tx) -> None:
+    def change(there: dict[str, str]) -> dict[str, str]:
+        if key not in there:
+            raise errors.NotFound(what="Metadata item", id=key)
+        return {name: value for name, value in there.items() if name != key}
+
+    clients.db.write(ctx, change_metadata, instance_id, change)
+
+
+def change_metadata(tx: Tx, instance_id: str, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
+    """Change a server's metadata in the caller's transaction: two at the same time lose nothing of each other.
+
+    :raises StateConflict: others change it all the time.
+    """
+    for _ in range(5):
         row = instances.get(tx, instance_id)
         refuse_locked(tx.ctx, row)
-        left = codec.load(row.metadata, {})
-        if key not in left:
-            raise errors.NotFound(what="Metadata item", id=key)
-        del left[key]
-        instances.update(tx, instance_id, metadata=codec.dump(left), updated_at=runtime.time())
-
-    clients.db.write(ctx, write)
+        now = change(codec.load(row.metadata, {}))
+        if instances.swap_metadata(tx, row, codec.dump(now), runtime.time()):
+            return now
+    raise errors.StateConflict(machine="instance", id=instance_id)
 
 
 def check_metadata(clients: Any, items: Mapping[str, str]) -> None:

@@ -38,6 +38,8 @@ instances = base.table(
     base.json("tags", nullable=False),
     sa.Column("user_data", sa.Text()),
     base.flag("config_drive"),
+    base.text("access_ip_v4", 46),  # what the user says the server is reached at; shown, never used
+    base.text("access_ip_v6", 46),
     base.flag("locked"),
     base.text("locked_reason"),
     base.json("fault"),

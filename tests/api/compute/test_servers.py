@@ -434,3 +434,23 @@ def test_ten_servers_in_one_request_cost_few_statements_more_than_one(cloud):
     create(cloud)
     price = cloud.api.statements(lambda: cloud.api.request("POST", "/servers", one, "2.37"))
     assert cloud.api.statements(lambda: cloud.api.request("POST", "/servers", ten, "2.37")) <= price + 2 * 9
+
+
+def test_the_access_addresses_are_kept_and_changed(cloud):
+    shown = made(cloud, accessIPv4="192.0.2.7", accessIPv6="2001:db8::7")
+    assert (shown["accessIPv4"], shown["accessIPv6"]) == ("192.0.2.7", "2001:db8::7")
+    body = {"server": {"accessIPv4": "192.0.2.8"}}
+    changed = cloud.api.request("PUT", f"/servers/{shown['id']}", body).json["server"]
+    assert (changed["accessIPv4"], changed["accessIPv6"]) == ("192.0.2.8", "2001:db8::7")
+
+
+def test_metadata_that_somebody_changed_meanwhile_is_not_overwritten(cloud):
+    server_id = made(cloud, metadata={"a": "1"})["id"]
+
+    def stale(tx):
+        row = instances.get(tx, server_id)
+        assert instances.swap_metadata(tx, row, '{"b":"2"}', runtime.time())
+        return instances.swap_metadata(tx, row, '{"c":"3"}', runtime.time())
+
+    assert cloud.clients.db.write(cloud.api.member, stale) is False
+    assert cloud.server(server_id)["metadata"] == {"b": "2"}

@@ -74,8 +74,8 @@ class Details:
             "created": wire.timestamp(row.created_at),
             "updated": wire.timestamp(row.updated_at),
             "addresses": addresses(row),
-            "accessIPv4": "",
-            "accessIPv6": "",
+            "accessIPv4": row.access_ip_v4 or "",
+            "accessIPv6": row.access_ip_v6 or "",
             "links": [
                 {"rel": "self", "href": f"{base}/v2.1/servers/{server_id}"},
                 {"rel": "bookmark", "href": f"{base}/servers/{server_id}"},
