@@ -32,7 +32,7 @@ class Revoked:
         return len(self._by)
 
     def add(self, event: Any) -> None:
-        mark = (event.seq, round(event.issued_before * 1e6))
+        mark = (event.seq, int(event.issued_before * 1e6))
         for key in _keys(event):
             self._by[key] = max(self._by.get(key, mark), mark)
 
