@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -24,18 +23,12 @@ def run(folder: Path, *words: str, input: str = "", **env: str) -> subprocess.Co
     )  # fmt: skip
 
 
-def test_help_is_there_within_half_a_second() -> None:
-    took = []
-    for _ in range(3):
-        start = time.monotonic()
-        subprocess.run([*COMMAND, "--help"], capture_output=True, timeout=60, check=True)
-        took.append(time.monotonic() - start)
-    assert min(took) < 0.5
-
-
 def test_help_imports_neither_the_database_nor_the_options() -> None:
     code = "import sys; from iaas.cmd.manage.main import cli\ntry: cli(['--help'])\nfinally: print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    env = {name: value for name, value in os.environ.items() if name != "IAAS_RUNTIME"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=env
+    )
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "click" in loaded
     assert not loaded & {"sqlalchemy", "oslo_config", "alembic", "rich", "cryptography", "eventlet"}
