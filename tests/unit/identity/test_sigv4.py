@@ -178,7 +178,7 @@ def test_every_single_changed_bit_of_what_is_signed_is_refused(data):
         bad = {**good, "headers": {**good["headers"], where: shown}}
     else:
         bad = {**good, where: shown}
-    if where == "Authorization" and shown.rpartition("=")[0] == value.decode().rpartition("=")[0]:
+    if where == "Authorization" and bit // 8 >= value.index(b"Signature=") + len(b"Signature="):
         return  # the copy of the signature in the header is not what is compared
     if where in ("verb", "host") and shown.lower() == value.decode().lower():
         return  # a verb is canonical in capitals; the host that is signed is the header
