@@ -37,6 +37,7 @@ BIN = Path(sys.executable).parent
 START_TIMEOUT = 90.0
 STOP_TIMEOUT = 45.0  # a worker lets running steps end for 30 s
 DATABASES = {"controller": "url", "identity": "identity_url", "image": "image_url"}
+OFFSETS = range(10_000, 23_000, 100)
 HOST_STRIDE = 20  # agents of the second host and later listen on 8779 + 20, + 21, …
 
 
@@ -300,13 +301,25 @@ def read_rc(file: Path) -> dict[str, str]:
 
 
 def free_offset(computes: int = 1) -> int:
-    """Return a port offset at which every port of a cluster is free now."""
+    """Return a port offset at which every port of a cluster is free now.
+
+    All lie below the ports the kernel gives to outgoing connections (from 32,768 on), so none is taken meanwhile.
+    """
     wanted = [*setup.PORTS.values(), *(setup.PORTS["compute.agent_port"] + HOST_STRIDE + n for n in range(1, computes))]
-    start = 10_000 + os.getpid() % 100 * 200
-    for offset in range(start, start + 20_000, 100):
-        if not any(_listens(port + offset % 45_000) for port in wanted):
-            return offset % 45_000
+    first = os.getpid() % len(OFFSETS)
+    for offset in (*OFFSETS[first:], *OFFSETS[:first]):
+        if all(_is_free(port + offset) for port in wanted):
+            return offset
     raise RuntimeError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return True
+    return False
 
 
 def _listens(port: int) -> bool:

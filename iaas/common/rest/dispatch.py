@@ -26,12 +26,15 @@ NO_VERSION = Version(0, 0)
 MAX_SEGMENT = 1024
 #: characters of a fault that quotes what a client sent
 MAX_MESSAGE = 1000
+#: characters of a path that a fault quotes
+MAX_SHOWN = 200
+NOTHING = "The resource could not be found."
 StartResponse = Callable[..., Any]
 
 
 class NoSuchResource(errors.IaasError):
     kind = errors.Kind.NOT_FOUND
-    template = "The resource could not be found."
+    template = "{reason}"
 
 
 class Api:
@@ -126,7 +129,7 @@ class Api:
         if found is None and path.startswith(self.prefix):
             found = self._under_prefix(path[len(self.prefix) :], ctx)
         if found is None:
-            raise NoSuchResource() if ctx else errors.Unauthenticated()
+            raise self._unserved(method, path) if ctx else errors.Unauthenticated()
         node, values = found
         operations = node.operations.get("GET" if method == "HEAD" and "HEAD" not in node.operations else method)
         if operations is None:
@@ -134,6 +137,20 @@ class Api:
                 raise errors.Unauthenticated()
             raise faults.MethodNotAllowed()
         return operations, [_decoded(value) for value in values], ctx
+
+    def _unserved(self, method: str, path: str) -> NoSuchResource:
+        """What is not there, as against what is there and has no such row: say so, whether it is published or not."""
+        shown = path[:MAX_SHOWN] + ("…" if len(path) > MAX_SHOWN else "")
+        return NoSuchResource(reason=f"The {self.name} API of this cloud has no operation {method} {shown}.")
+
+    def _other_versions(self, operations: list[Operation], action: str | None, version: Version) -> str:
+        """Say at which versions an operation is there that is not at ``version``."""
+        if self.negotiation is None:
+            return NOTHING
+        lowest, highest = self.negotiation.lowest, self.negotiation.highest
+        spans = [(max(lowest, one.first), min(highest, one.last)) for one in operations if one.action == action]
+        words = " and ".join(f"{first} to {last}" for first, last in spans if first <= last)
+        return f"The operation is not there at microversion {version}; ask for one of {words or 'none'}."
 
     def _under_prefix(self, path: str, ctx: RequestContext | None) -> Any:
         if self.project_in_path and ctx is not None and path:
@@ -167,7 +184,7 @@ class Api:
         for operation in operations:
             if operation.action == action and operation.first <= version <= operation.last:
                 return operation, body
-        raise NoSuchResource()
+        raise NoSuchResource(reason=self._other_versions(operations, action, version))
 
     # -- faults ----------------------------------------------------------------------------------------
 
@@ -212,9 +229,9 @@ def _decoded(value: str) -> str:
     try:
         text = value.encode("latin-1").decode()
     except UnicodeError:
-        raise NoSuchResource() from None
+        raise NoSuchResource(reason=NOTHING) from None
     if "\x00" in text or len(text) > MAX_SEGMENT:  # nothing is called so, and not every database can be asked for it
-        raise NoSuchResource()
+        raise NoSuchResource(reason=NOTHING)
     return text
 
 

@@ -45,3 +45,18 @@ def test_a_token_is_asked_for_everywhere_else(api):
 def test_another_project_in_the_path_is_not_found(api):
     assert api.request("GET", f"/{api.member.project_id}/flavors").status_int == 200
     assert api.request("GET", f"/{api.other_project.project_id}/flavors").status_int == 404
+
+
+def test_what_is_not_served_says_so_at_every_version(api):
+    for version in ("2.1", "2.26", "latest"):
+        response = api.request("GET", "/servers/abc/tags", version=version, check=False)
+        assert response.status_int == 404
+        assert "no operation GET /v2.1/servers/abc/tags" in response.json["itemNotFound"]["message"]
+    long = api.request("GET", "/" + "x" * 900, version="2.1", check=False)
+    assert len(long.json["itemNotFound"]["message"]) < 300
+
+
+def test_an_operation_of_other_versions_names_them(api):
+    response = api.request("POST", "/servers/abc/remote-consoles", {}, "2.5", check=False)
+    assert response.status_int == 404
+    assert "2.6 to 2.96" in response.json["itemNotFound"]["message"]
