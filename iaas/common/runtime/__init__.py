@@ -47,6 +47,7 @@ __all__ = [
 T = TypeVar("T")
 _BACKENDS = {
     "eventlet": "iaas.common.runtime.eventlet_backend",
+    "sim": "iaas.common.runtime.sim_backend",
     "threads": "iaas.common.runtime.threads_backend",
 }
 _backend: Backend | None = None
