@@ -23,3 +23,12 @@ def load(group: str, name: str, what: str) -> Any:
                 raise errors.Invalid(reason=f"The {what} {name} cannot be loaded: {error}") from error
     known = ", ".join(sorted(offered.names)) or "none"
     raise errors.Invalid(reason=f"There is no {what} {name!r}; installed are: {known}.")
+
+
+def load_all(group: str, what: str) -> dict[str, Any]:
+    """Return every object that installed packages offer in ``group``, by name in the order of the names.
+
+    :raises Invalid: a library of one is missing.
+    """
+    names = sorted(entry.name for entry in metadata.entry_points(group=group))
+    return {name: load(group, name, what) for name in names}

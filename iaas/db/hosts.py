@@ -27,17 +27,6 @@ class ServiceNotFound(errors.IaasError):
     template = "Service {service_id} could not be found."
 
 
-def snapshot(tx: Tx) -> Sequence[sa.Row[Any]]:
-    """Return every compute host with its service: what the scheduler decides from."""
-    service = (
-        services.c.disabled, services.c.forced_down, services.c.draining,
-        (db_now() - services.c.seen_at).label("silent_for"),
-    )  # fmt: skip
-    same = sa.and_(services.c.host == hosts.c.name, services.c.binary == COMPUTE)
-    query = sa.select(hosts, *service).select_from(hosts.join(services, same))
-    return tx.all(query)
-
-
 def claim(tx: Tx, host: Any, instance: Any, ratios: Any) -> bool:
     """Sell the instance's share of a host; False if it does not fit any more. One guarded UPDATE, one row."""
     c = hosts.c

@@ -46,20 +46,22 @@ class Miss:
 
 
 def snapshot(rows: Iterable[Any], settings: Any) -> list[HostState]:
-    """Freeze the rows of ``iaas.db.hosts.snapshot``."""
-    s = settings.scheduler
+    """Freeze the rows of ``iaas.db.candidates``.
+
+    :param settings: the ``scheduler`` settings
+    """
     return [
         HostState(
             id=row.id,
             name=row.name,
             zone=row.zone,
-            up=row.silent_for <= s.down_after and not row.forced_down,
+            up=row.silent_for <= settings.down_after and not row.forced_down,
             enabled=not row.disabled and not row.draining,
             forced_down=row.forced_down,
             silent_for=row.silent_for,
-            free_vcpus=row.vcpus * s.cpu_ratio - row.used_vcpus,
-            free_memory_mb=(row.memory_mb - row.reserved_memory_mb) * s.ram_ratio - row.used_memory_mb,
-            free_disk_gb=row.disk_gb * s.disk_ratio - row.used_disk_gb,
+            free_vcpus=row.vcpus * settings.cpu_ratio - row.used_vcpus,
+            free_memory_mb=(row.memory_mb - row.reserved_memory_mb) * settings.ram_ratio - row.used_memory_mb,
+            free_disk_gb=row.disk_gb * settings.disk_ratio - row.used_disk_gb,
             running=row.running,
         )
         for row in rows

@@ -1,7 +1,8 @@
 """Weighers and policies: how the hosts that fit are ordered, and which of the best is drawn.
 
 A policy is a row: the weighers it adds up and how many of the best it draws from.  ``filter`` is the default;
-``chance``, ``simple`` and ``zone`` are the three schedulers of the original Nova, over the same pipeline.
+``chance``, ``simple`` and ``zone`` are the three schedulers of the original Nova, over the same pipeline.  Each weigher
+has its twin of the same name in SQL in ``iaas.db.candidates``, which finds the best of many hosts.
 """
 
 from __future__ import annotations
@@ -30,19 +31,26 @@ def fewest_servers(request: Request, host: HostState) -> float:
     return -float(host.running)
 
 
+WEIGHERS: dict[str, Weigher] = {
+    "most memory": most_memory,
+    "most vcpus": most_vcpus,
+    "fewest servers": fewest_servers,
+}
+
+
 @dataclass(frozen=True)
 class Policy:
     """:param top: the best hosts among which one is drawn; None is the configured number, 0 is all"""
 
-    weighers: tuple[Weigher, ...]
+    weighers: tuple[str, ...]
     top: int | None = None
 
 
 POLICIES = {
-    "filter": Policy((most_memory, most_vcpus)),
+    "filter": Policy(("most memory", "most vcpus")),
     "chance": Policy((), top=0),
-    "simple": Policy((fewest_servers,), top=1),
-    "zone": Policy((most_memory,), top=1),
+    "simple": Policy(("fewest servers",), top=1),
+    "zone": Policy(("most memory",), top=1),
 }
 
 
@@ -53,7 +61,8 @@ def ordered(policy: Policy, request: Request, hosts: Sequence[HostState], top: i
     all choosing the same host.
     """
     rng = runtime.rng()
-    scored = [(sum(weigh(request, host) for weigh in policy.weighers), rng.random(), host) for host in hosts]
+    weighers = [WEIGHERS[name] for name in policy.weighers]
+    scored = [(sum(weigh(request, host) for weigh in weighers), rng.random(), host) for host in hosts]
     scored.sort(key=lambda row: row[:2], reverse=True)
     best = [host for _, _, host in scored]
     count = top if policy.top is None else policy.top or len(best)

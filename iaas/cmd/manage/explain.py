@@ -21,8 +21,9 @@ def command(world: World, server: str) -> None:
     """Say why a server was placed where it is, or nowhere.
 
     SERVER is an id, also of a server that is gone, or a name that only one server has. Shown is its latest
-    placement: the policy, and for every host whether it was chosen, fitted, was sold to somebody else meanwhile, or
-    which filter refused it and why.
+    placement: the policy, and for each host whether it was chosen, fitted, was sold to somebody else meanwhile, or
+    which filter refused it and why. Of many hosts the first are named and the others counted; in a cloud of more
+    than 100 hosts those that were refused are counted only when nothing fitted.
     """
     from iaas.db import codec, hosts
 
@@ -38,8 +39,8 @@ def command(world: World, server: str) -> None:
     verdict = codec.load(row.verdict, {})
     facts = {
         "server": row.instance_id, "at": time(row.at), "policy": row.policy, "hosts": verdict["hosts"],
-        "chosen": verdict["chosen"], "fitting": verdict["fitting"], "lost": verdict["lost"],
-        "refused": verdict["refused"],
+        "fits": verdict.get("fits", len(verdict["fitting"])), "chosen": verdict["chosen"],
+        "fitting": verdict["fitting"], "lost": verdict["lost"], "refused": verdict["refused"],
     }  # fmt: skip
     world.out.one({**facts, "summary": _summary(facts)}, {
         "server": "server", "at": "placed at", "policy": "policy", "summary": "outcome",
@@ -60,7 +61,10 @@ def _summary(facts: dict[str, Any]) -> str:
     if facts["lost"]:
         said.append(f"{len(facts['lost'])} sold to others meanwhile")
     chosen = f"placed on {facts['chosen']}" if facts["chosen"] else "no host"
-    fitting = f"{len(facts['fitting'])} of {facts['hosts']} hosts fitted"
+    if facts["fits"] is None:
+        fitting = f"of {facts['hosts']} hosts only the best that fitted were looked at"
+    else:
+        fitting = f"{facts['fits']} of {facts['hosts']} hosts fitted"
     return f"{chosen}: {', '.join([fitting, *said])}"
 
 
@@ -73,6 +77,9 @@ def _lines(facts: dict[str, Any]) -> list[dict[str, Any]]:
         why = {"chosen": "", "lost": "sold to another request meanwhile", "fitting": "others weighed more"}[verdict]
         lines.append({"host": host, "verdict": verdict, "by": "", "why": why})
     lines.sort(key=lambda line: ("chosen", "fitting", "lost").index(line["verdict"]))
+    unnamed = (facts["fits"] or 0) - len(facts["fitting"])
+    if unnamed > 0:
+        lines.append({"host": f"({unnamed} more)", "verdict": "fitting", "by": "", "why": ""})
     for name, refusal in facts["refused"].items():
         lines += [
             {"host": host, "verdict": "refused", "by": name, "why": why} for host, why in refusal["hosts"].items()

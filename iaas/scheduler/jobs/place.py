@@ -1,23 +1,26 @@
-"""Placing an instance: snapshot → filters → weights → claim by one conditional UPDATE."""
+"""Placing an instance: look → filters → weights → claim by one conditional UPDATE."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from iaas.common import runtime
+from iaas.common import errors, runtime
 from iaas.compute.states import INSTANCE
 from iaas.db import codec, ends, hosts, instances, ports
 from iaas.db.models.instances import instances as table
 from iaas.db.transitions import move
 from iaas.db.tx import Tx
 from iaas.jobs.work import Permanent, Work
-from iaas.scheduler import explain, weights
-from iaas.scheduler.hosts import HostState, Request, snapshot
+from iaas.scheduler import explain, search, weights
+from iaas.scheduler.hosts import HostState, Request
 from iaas.scheduler.jobs.table import handlers
+
+#: looks at the hosts before the job is put back: all that fitted were sold each time
+LOOKS = 10
 
 
 class ClaimLost(Exception):
-    """The host was sold to somebody else since the snapshot."""
+    """The host was sold to somebody else since it was looked at."""
 
 
 @handlers.step("build", "place")
@@ -25,26 +28,31 @@ def place(work: Work) -> None:
     """Claim a host for the instance and hand the job to it.
 
     :raises Permanent: no host fits; the sentence says why without naming hosts.
+    :raises Unavailable: hosts fitted, but others were always faster.
     """
-    with work.db.read(work.ctx) as tx:
-        instance = instances.find(tx, work.id)
-        rows = hosts.snapshot(tx)
-    if instance is None:
-        work.finish()
-        return
-    request = _request(instance, work.args)
-    verdict = explain.judge(request, snapshot(rows, work.settings))
-    policy_name = work.settings.scheduler.policy
-    top = work.settings.scheduler.top
-    for host in weights.ordered(weights.POLICIES[policy_name], request, verdict.fitting, top):
-        try:
-            _claim(work, instance, host, verdict, policy_name)
-        except ClaimLost:
-            verdict.lost.append(host.name)
-        else:
-            return
-    work.db.write(work.ctx, _keep, work.id, policy_name, verdict, None)
-    raise Permanent(reason=verdict.tenant_sentence(work.args.get("last_error")))
+    settings, lost = work.settings.scheduler, []
+    for _ in range(LOOKS):
+        with work.db.read(work.ctx) as tx:
+            instance = instances.find(tx, work.id)
+            if instance is None:
+                break
+            request = _request(instance, work.args)
+            verdict = search.look(tx, request, settings)
+        verdict.lost = lost
+        if not verdict.fitting:
+            work.db.write(work.ctx, _keep, work.id, settings.policy, verdict, None)
+            raise Permanent(reason=verdict.tenant_sentence(work.args.get("last_error")))
+        policy = weights.POLICIES[settings.policy]
+        for host in weights.ordered(policy, request, verdict.fitting, settings.top):
+            try:
+                _claim(work, instance, host, verdict, settings.policy)
+            except ClaimLost:
+                lost.append(host.name)
+            else:
+                return
+    else:
+        raise errors.Unavailable(reason="Every host that fitted was sold to another request first.")
+    work.finish()
 
 
 def _request(instance: Any, args: dict[str, Any]) -> Request:
