@@ -141,9 +141,8 @@ class Api:
     def _unserved(self, method: str, path: str) -> NoSuchResource:
         """What is not there, as against what is there and has no such row: say so, whether it is published or not."""
         shown = path[:MAX_SHOWN] + ("…" if len(path) > MAX_SHOWN else "")
-        return NoSuchResource(
-            reason=f"The {self.name} API of this cloud has no operation {method} {shown}; docs/api/operations.md lists what it has."
-        )
+        words = f"The {self.name} API of this cloud has no operation {method} {shown}"
+        return NoSuchResource(reason=f"{words}; docs/api/operations.md lists what it has.")
 
     def _other_versions(self, operations: list[Operation], action: str | None, version: Version) -> str:
         """Say at which versions an operation is there that is not at ``version``."""
