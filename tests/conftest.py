@@ -3,6 +3,8 @@ green threads."""
 
 import os
 
+import pytest
+
 from iaas.common import runtime
 
 runtime.use(os.environ.get("IAAS_RUNTIME", "threads"))
@@ -30,3 +32,15 @@ def pytest_configure(config):
         return chunks
 
     dispatch.Api.__call__ = recorded
+
+
+@pytest.fixture(autouse=True)
+def no_green_thread_waits_on_a_closed_descriptor():
+    """Closing a descriptor does not wake the green thread that waits on it: it would wait for ever, and whoever gets
+    the descriptor's number next would be taken for a second one to wait there."""
+    yield
+    if runtime.name() == "eventlet":
+        from eventlet.hubs import get_hub
+
+        waited_on = {number for bucket in get_hub().listeners.values() for number in bucket}
+        assert waited_on <= {int(name) for name in os.listdir("/proc/self/fd")}

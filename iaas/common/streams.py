@@ -90,11 +90,17 @@ class StreamServer:
         """Take no more connections and end those there are."""
         self._stopping = True
         wake(self._listener)
-        self._listener.close()
+        self._task.wait()
         for sock in list(self._open):
             wake(sock)
 
     def _accept(self) -> None:
+        """Who waits on the listener closes it: a descriptor closed under a green thread wakes it never again, and the
+        hub takes whoever gets the descriptor's number next for a second one to wait there."""
+        with self._listener:
+            self._accept_all()
+
+    def _accept_all(self) -> None:
         while not self._stopping:
             try:
                 sock, _ = self._listener.accept()

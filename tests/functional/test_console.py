@@ -25,16 +25,18 @@ class Guest:
         self.listener = listener
         self.sides = []
         self.ended = 0  # how many of them
-        runtime.spawn(self._serve)
+        self.closing = False
+        self._task = runtime.spawn(self._serve)
 
     def _serve(self):
-        while True:
-            try:
+        with self.listener:  # closed by who waits on it: see StreamServer
+            while True:
                 side, _ = self.listener.accept()
-            except OSError:
-                return
-            self.sides.append(side)
-            runtime.spawn(self._echo, side)
+                if self.closing:
+                    side.close()
+                    return
+                self.sides.append(side)
+                runtime.spawn(self._echo, side)
 
     def _echo(self, side):
         try:
@@ -50,8 +52,11 @@ class Guest:
             side.shutdown(socket.SHUT_RDWR)
 
     def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        """Its last client is the one that has it stop: shutting a socket of a path down wakes nobody up."""
+        self.closing = True
+        with socket.socket(self.listener.family) as last:
+            last.connect(self.listener.getsockname())
+        self._task.wait()
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -160,3 +163,28 @@ def test_a_pump_on_which_nothing_happens_ends():
     (a, left), (right, b) = pair(), pair()
     streams.pump(left, right, streams.Idle(0.1))
     assert (a.recv(1), b.recv(1)) == (b"", b"")
+
+
+STOPPED = """
+import os, sys
+from iaas.common import runtime
+runtime.use(sys.argv[1])
+from iaas.common import streams
+sock = runtime.listen("127.0.0.1", 0)
+number = sock.fileno()
+server = streams.StreamServer(sock, print, max_clients=1)
+runtime.sleep(0)  # until it waits for a connection
+server.stop()
+reader, writer = os.pipe()
+os.dup2(reader, number)
+os.write(writer, b"x")
+runtime.wait_fd(number)
+print("heard")
+"""
+
+
+@pytest.mark.parametrize("back_end", ["eventlet", "threads"])
+def test_nobody_waits_on_the_descriptor_of_a_stopped_server(back_end):
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run([sys.executable, "-c", STOPPED, back_end], capture_output=True, cwd=root, timeout=60)
+    assert done.stdout == b"heard\n", done.stderr.decode()
