@@ -3,15 +3,14 @@
 
     tools/run_tests.py [--fast]
 
-The host's tests are skipped, loudly, where root, QEMU or the servers are missing.  What failed in a part is run
-again by itself, three times where only Python is needed: real guests, brokers and databases on two busy cores can miss
-a deadline.  What passes then is named, as FLAKY; what fails again fails the run.
+The host's tests are skipped, loudly, where root, QEMU or the servers are missing.  What failed among real guests,
+brokers and databases is run once more by itself, as those can miss a deadline on two busy cores; what passes then is
+named, as FLAKY.  Where only Python is needed there is no deadline to miss: what fails there fails the run.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,26 +49,17 @@ def main() -> int:
 
 
 def part(options: list[str], env: dict[str, str], cache: Path) -> int:
-    """Run one part, and what failed in it again; return 0 if everything passed in the end.
-
-    What needs no real machinery has no deadline to miss: there a test must pass three times in a row, so that a race in
-    the product is not taken for a busy machine.
-    """
-    command = [sys.executable, "-m", "pytest", "-rs", "--durations=5"]
-    first = [*command, "-o", f"cache_dir={cache}", *options]
-    code = subprocess.run(first, cwd=ROOT, env=env, check=False).returncode
-    if code != 1:
+    """Run one part, and once more what failed in it if real machinery is in it; return 0 if everything passed."""
+    command = [sys.executable, "-m", "pytest", "-rs", "--durations=5", "-o", f"cache_dir={cache}", *options]
+    code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+    if code != 1 or FAST in options:
         return 0 if code == 5 else code  # 5: this part has no tests here
-    alone = options[2:] if options[0] == "-n" else options
-    for number in range(3 if FAST in options else 1):
-        print("== what failed runs again, by itself", flush=True)
-        copy = shutil.copytree(cache, f"{cache}.{number}")
-        again = [*command, "-o", f"cache_dir={copy}", *alone, "--lf", "--lfnf=none", "-rA"]
-        code = subprocess.run(again, cwd=ROOT, env=env, check=False).returncode
-        if code != 0:
-            return code
-    print("== FLAKY: what is listed as PASSED above failed the first time", flush=True)
-    return 0
+    print("== what failed runs again, by itself", flush=True)
+    again = [*command, "--lf", "--lfnf=none", "-rA"]
+    code = subprocess.run(again, cwd=ROOT, env=env, check=False).returncode
+    if code == 0:
+        print("== FLAKY: what is listed as PASSED above failed the first time", flush=True)
+    return code
 
 
 if __name__ == "__main__":
