@@ -1,0 +1,278 @@
+"""Who uses a simulated cloud, what they were promised, and the misfortunes that come by themselves."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from iaas.common.context import RequestContext
+from iaas.compute.api import servers
+from tests.simulation.world_daemons import Answer, Api
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+PROJECTS = ("1" * 32, "2" * 32)
+TRIES = 12
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A 2xx: the cloud took it on.
+
+    :ivar verb: create, delete, start, stop or reboot
+    """
+
+    at: float
+    verb: str
+    noun: str
+    id: str
+    request_id: str
+
+
+@dataclass
+class History:
+    """What clients were promised, in order; and the ids each client token was answered with.
+
+    :ivar unwanted: what somebody asked to delete, whether an answer came or not
+    """
+
+    promises: list[Promise] = field(default_factory=list)
+    unwanted: set[str] = field(default_factory=set)
+    tokens: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+
+class Client:
+    """One user with a list of things to do; each is tried again as long as the cloud says 503 or nothing."""
+
+    def __init__(self, world: World, number: int, operations: int) -> None:
+        self.world = world
+        self.number = number
+        self.chance = random.Random(f"{world.seed} client {number}")
+        self.project = PROJECTS[number % len(PROJECTS)]
+        self.servers: list[str] = []
+        self.volumes: list[str] = []
+        self.left = operations
+
+    def live(self) -> None:
+        """Do everything there is to do."""
+        while self.left > 0:
+            self.left -= 1
+            self.world.backend.sleep(self.chance.expovariate(1 / 8))
+            self._next()()
+
+    def _next(self) -> Callable[[], None]:
+        choices: list[tuple[float, Callable[[], None]]] = [(4, self.boot), (1.5, self.make)]
+        if self.servers:
+            choices += [(3, self.delete), (2.5, self.power)]
+        if self.volumes:
+            choices += [(1.5, self.erase)]
+        weights = [weight for weight, _ in choices]
+        return self.chance.choices([call for _, call in choices], weights)[0]
+
+    # -- verbs ---------------------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        if self.chance.random() < 0.3:
+            self._boot_with_token()
+            return
+        name = f"c{self.number}-{self.left}"
+        networks = self.chance.choice(["none", "auto", "auto"])
+        flavor = self.chance.choices(["1", "2", "3"], [6, 3, 0.5])[0]
+        image = self.world.images.image.id
+        body = {"name": name, "imageRef": image, "flavorRef": flavor, "networks": networks}
+        for _ in range(TRIES):
+            answer = self._ask("compute", "POST", "/servers", {"server": body})
+            if answer.status == 202:
+                self._got("create", "server", answer.body["server"]["id"], answer)
+                return
+            if answer.status == 0 and self._find(name):
+                return
+            if not self._again(answer):
+                return
+
+    def _boot_with_token(self) -> None:
+        token = f"token-{self.number}-{self.left}"
+        networks = self.chance.choice(["none", "auto"])
+        count = self.chance.choice([1, 1, 2])
+        new = servers.NewServers(
+            name=token, flavor_id="1", image_id=self.world.images.image.id, networks=networks, client_token=token,
+            min_count=count, max_count=count,
+        )  # fmt: skip
+
+        def serve(api: Api) -> Answer:
+            from iaas.common import errors
+
+            try:
+                made = servers.create(api.clients, self._context(), new)
+            except errors.IaasError as error:
+                return Answer(503 if error.kind is errors.Kind.UNAVAILABLE else 400)
+            return Answer(202, [row["id"] for row in made.rows])
+
+        for _ in range(TRIES):
+            answer = self._call(serve, f"boot with {token}")
+            if answer.status == 202:
+                for server_id in answer.body:
+                    self._got("create", "server", server_id, answer)
+                self.world.history.tokens.setdefault((self.project, token), set()).add(",".join(sorted(answer.body)))
+                if self.chance.random() < 0.7:
+                    return
+            elif not self._again(answer):
+                return
+
+    def _find(self, name: str) -> bool:
+        """See whether a request without an answer was done after all; what is found is ours."""
+        for _ in range(TRIES):
+            answer = self._ask("compute", "GET", f"/servers?name=^{name}$")
+            if answer.status == 200:
+                for server in answer.body["servers"]:
+                    self._got("create", "server", server["id"], answer)
+                return bool(answer.body["servers"])
+            if not self._again(answer):
+                return False
+        return False
+
+    def delete(self) -> None:
+        server_id = self.chance.choice(self.servers)
+        self.world.history.unwanted.add(server_id)
+        for _ in range(TRIES):
+            answer = self._ask("compute", "DELETE", f"/servers/{server_id}")
+            if answer.status in (204, 404):
+                if answer.status == 204:
+                    self._got("delete", "server", server_id, answer)
+                if server_id in self.servers and self.chance.random() < 0.9:
+                    self.servers.remove(server_id)  # else it is asked for again
+                return
+            if not self._again(answer):
+                return
+
+    def power(self) -> None:
+        server_id = self.chance.choice(self.servers)
+        verb, body = self.chance.choice(
+            [
+                ("stop", {"os-stop": None}),
+                ("start", {"os-start": None}),
+                ("reboot", {"reboot": {"type": "SOFT"}}),
+                ("reboot", {"reboot": {"type": "HARD"}}),
+            ]
+        )
+        for _ in range(3):
+            answer = self._ask("compute", "POST", f"/servers/{server_id}/action", body)
+            if answer.status == 202:
+                self._got(verb, "server", server_id, answer)
+                return
+            if not self._again(answer):
+                return
+
+    def make(self) -> None:
+        body = {"volume": {"size": self.chance.randint(1, 6)}}
+        for _ in range(TRIES):
+            answer = self._ask("volume", "POST", "/volumes", body)
+            if answer.status == 202:
+                self._got("create", "volume", answer.body["volume"]["id"], answer)
+                return
+            if not self._again(answer):
+                return
+
+    def erase(self) -> None:
+        volume_id = self.chance.choice(self.volumes)
+        self.world.history.unwanted.add(volume_id)
+        for _ in range(TRIES):
+            answer = self._ask("volume", "DELETE", f"/volumes/{volume_id}")
+            if answer.status in (202, 404):
+                if answer.status == 202:
+                    self._got("delete", "volume", volume_id, answer)
+                if volume_id in self.volumes:
+                    self.volumes.remove(volume_id)
+                return
+            if not self._again(answer):
+                return
+
+    # -- asking --------------------------------------------------------------------------------------------
+
+    def _context(self) -> RequestContext:
+        return RequestContext(
+            request_id="req-" + self.world.backend.uuid(), user_id=f"user{self.number}", project_id=self.project,
+            roles=("member", "reader"), user_name=f"user{self.number}",
+        )  # fmt: skip
+
+    def _ask(self, service: str, method: str, path: str, body: Any = None) -> Answer:
+        ctx = self._context()
+        answer = self._call(lambda api: api.serve(service, ctx, method, path, body), f"{method} {path} {body or ''}")
+        answer.request_id = ctx.request_id
+        return answer
+
+    def _call(self, serve: Callable[[Api], Answer], words: str) -> Answer:
+        world = self.world
+        if world.faults.happens("identity 503"):
+            return Answer(503)
+        up = [api for api in world.apis if api.up and hasattr(api, "apps")]
+        answer = self.chance.choice(up).call(serve) if up else Answer(503)
+        world.say(f"client {self.number}: {words}: {answer.status or 'no answer'}")
+        if answer.status == 500:
+            world.complain(f"client {self.number}: {words} was answered 500: {answer.body}")
+        return answer
+
+    def _again(self, answer: Answer) -> bool:
+        """Wait and say whether to ask again."""
+        if answer.status not in (0, 503):
+            return False
+        self.world.backend.sleep(self.chance.uniform(0.5, 4))
+        return True
+
+    def _got(self, verb: str, noun: str, id_: str, answer: Answer) -> None:
+        world = self.world
+        world.history.promises.append(Promise(world.backend.monotonic(), verb, noun, id_, answer.request_id))
+        mine = self.servers if noun == "server" else self.volumes
+        if verb == "create" and id_ not in mine:
+            mine.append(id_)
+
+
+def crowd(world: World, only: Collection[int] | None, operations: int | None) -> list[Client]:
+    """Return the clients of a world: two to five, with three to nine things to do each."""
+    chance = random.Random(f"{world.seed} crowd")
+    sizes = [chance.randint(3, 9) for _ in range(chance.randint(2, 5))]
+    return [
+        Client(world, number, size if operations is None else min(size, operations))
+        for number, size in enumerate(sizes)
+        if only is None or number in only
+    ]
+
+
+def misfortune(world: World) -> None:
+    """Every ten seconds something may happen to the cloud as a whole."""
+    faults, backend = world.faults, world.backend
+    while not faults.over:
+        backend.sleep(faults.between(5, 15))
+        if faults.happens("purge"):
+            world.say(f"the broker loses {world.broker.purge()} messages")
+        if faults.happens("clock step"):
+            daemon = faults.chance.choice(world.daemons)
+            daemon.process.clock_step += faults.between(-3600, 3600)
+            world.say(f"the clock of {daemon.label} is off by {daemon.process.clock_step:.0f} s")
+        if faults.happens("host power"):
+            _power_off(world, faults.chance.choice(list(world.machines)))
+        if faults.happens("drain"):
+            daemon = faults.chance.choice([daemon for daemon in world.daemons if daemon.up] or world.daemons)
+            daemon.drain()
+        if faults.happens("guest"):
+            _guest_ends(world)
+
+
+def _power_off(world: World, host: str) -> None:
+    world.say(f"{host} loses its power")
+    for daemon in world.workers:
+        if daemon.host == host and daemon.up:
+            world.kill(daemon.process)
+    world.machines[host].reboot_host()
+    world.forget_network(host)
+
+
+def _guest_ends(world: World) -> None:
+    running = [(machine, guest) for machine in world.machines.values() for guest in sorted(machine.running())]
+    if running:
+        machine, guest = world.faults.chance.choice(running)
+        world.say(f"guest {guest[:8]} on {machine.host} shuts itself down")
+        machine.power_off_from_inside(guest)

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Run whole clouds in a simulator, each a history of faults drawn from a seed, and check what is left of them.
+
+A seed decides everything: what clients ask for, which daemon dies at which point, which message is lost, when a commit
+is done and its answer is not heard.  The same seed gives the same history, here and elsewhere, alone and among others.
+
+    tools/simulate.py --seed 1 --count 1000 --jobs 2     a thousand histories; those that broke a promise are named
+    tools/simulate.py --seed 41 --trace                  everything that happened in one of them
+    tools/simulate.py --seed 41 --shrink                 the same failure with as little around it as possible
+    tools/simulate.py --mutation no-sweep --count 1000   remove a protection of the product: how soon is it noticed?
+    tools/simulate.py --list                             the faults, the points and the mutations there are
+
+How a failure is read, and how a job, a driver or a fault joins: docs/recipes/join-the-simulator.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+SHOWN = 10  # failing seeds told in full
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = _options(argv)
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of a history
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, [sys.executable, __file__, *(sys.argv[1:] if argv is None else argv)])  # noqa: S606  ourselves
+    from tests.simulation import mutations, world_run
+
+    if options.list:
+        return _list()
+    if options.mutation and options.mutation not in mutations.MUTATIONS:
+        sys.exit(f"There is no mutation {options.mutation}; there are: {', '.join(mutations.MUTATIONS)}.")
+    world_run.make_ready()
+    plans = [
+        world_run.Plan(
+            seed,
+            mutation=options.mutation,
+            without=tuple(options.without),
+            clients=tuple(options.clients) if options.clients else None,
+            operations=options.operations,
+            trace=options.trace,
+        )
+        for seed in range(options.seed, options.seed + options.count)
+    ]
+    stop_at_first = options.first or (options.mutation is not None and not options.all)
+    report = Report(options)
+    for outcome in world_run.run_all(plans, options.jobs, lambda done: stop_at_first and bool(done.findings)):
+        report.add(outcome)
+    report.end()
+    if options.shrink and report.failed:
+        _shrink(plans, report)
+    return 1 if report.failed else 0
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1, help="the first seed (1)")
+    parser.add_argument("--count", type=int, default=1, help="how many seeds, one after the other (1)")
+    parser.add_argument("--jobs", type=int, default=1, help="how many at the same time (1)")
+    parser.add_argument("--trace", action="store_true", help="print everything that happened")
+    parser.add_argument("--shrink", action="store_true", help="look for the smallest failure behind the first one")
+    parser.add_argument("--first", action="store_true", help="stop at the first seed that fails")
+    parser.add_argument("--mutation", help="remove a protection of the product first; stops at the first failure")
+    parser.add_argument("--all", action="store_true", help="with --mutation: run every seed")
+    parser.add_argument("--without", action="append", default=[], metavar="FAULT", help="leave a kind of fault out")
+    parser.add_argument("--clients", type=int, nargs="+", metavar="N", help="only these of the seed's clients")
+    parser.add_argument("--operations", type=int, metavar="N", help="at most so many operations of each client")
+    parser.add_argument("--json", metavar="FILE", help="write what came of it there, for programs")
+    parser.add_argument("--list", action="store_true", help="name the faults, points and mutations")
+    return parser.parse_args(argv)
+
+
+class Report:
+    """What came of all seeds: told while it comes, and at the end."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.failed: list[Any] = []
+        self.done = 0
+        self._begun = self._told = time.monotonic()
+        self._sums: Counter[str] = Counter()
+        self._passed: Counter[str] = Counter()
+        self._crashed: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()
+        self._digests: dict[int, str] = {}
+
+    def add(self, outcome: Any) -> None:
+        """Take one seed's outcome in."""
+        self.done += 1
+        self._digests[outcome.seed] = outcome.digest
+        self._passed.update(outcome.passed)
+        self._crashed.update(outcome.crashed)
+        self._faults.update(outcome.faults)
+        self._sums.update(requests=outcome.requests, steps=outcome.steps, virtual=outcome.virtual, cpu=outcome.cpu)
+        for line in outcome.trace:
+            print(line)
+        if outcome.findings:
+            self.failed.append(outcome)
+            if len(self.failed) <= SHOWN:
+                print(f"seed {outcome.seed} FAILED:")
+                for finding in outcome.findings[:SHOWN]:
+                    print(f"    {finding}")
+        if time.monotonic() - self._told > 10:
+            self._told = time.monotonic()
+            print(f"… {self.done} of {self.options.count} seeds, {len(self.failed)} failed", flush=True)
+
+    def end(self) -> None:
+        """Tell what came of everything, and write the file for programs."""
+        from tests.simulation import world_faults
+
+        wall = time.monotonic() - self._begun
+        missed = [point for point in world_faults.points() if not self._crashed[point]]
+        each = self._sums["cpu"] / self.done * 1000
+        print(
+            f"{self.done} seeds in {wall:.1f} s ({self.done / wall:.1f}/s, {each:.0f} ms of CPU each):"
+            f" {self._sums['requests']} promises, {sum(self._faults.values())} faults,"
+            f" {sum(self._crashed.values())} crashes, {self._sums['virtual'] / 3600:.1f} virtual hours"
+        )
+        if self.done == 1:
+            print(f"trace {next(iter(self._digests.values()))}")
+        points = world_faults.points()
+        print(f"crashed at {len(points) - len(missed)} of {len(points)} points", end="")
+        print(f"; never at {', '.join(missed)}" if missed and self.done >= len(points) else "")
+        print(f"{len(self.failed)} seeds failed" if self.failed else "every promise was kept")
+        if self.failed:
+            first = min(outcome.seed for outcome in self.failed)
+            print(f"look closer: tools/simulate.py --seed {first} --shrink   or   --seed {first} --trace")
+        if self.options.json:
+            Path(self.options.json).write_text(json.dumps(self._plain()))
+
+    def _plain(self) -> dict[str, Any]:
+        return {
+            "seeds": self.done,
+            "failed": [dataclasses.asdict(outcome) | {"trace": []} for outcome in self.failed],
+            "digests": self._digests,
+            "passed": self._passed,
+            "crashed": self._crashed,
+            "faults": self._faults,
+        }
+
+
+def _shrink(plans: list[Any], report: Report) -> None:
+    """Make the first failure smaller and say how to see it."""
+    from tests.simulation import world_faults, world_run
+
+    failed = min(report.failed, key=lambda outcome: outcome.seed)
+    plan = next(plan for plan in plans if plan.seed == failed.seed).smaller(trace=False)
+    print(f"shrinking seed {plan.seed} …")
+    plan, failed = world_run.shrink(plan, failed, lambda words: print(f"    {words}", flush=True))
+    words = [f"tools/simulate.py --seed {plan.seed}", *([f"--mutation {plan.mutation}"] if plan.mutation else [])]
+    words += [f"--without {kind!r}" for kind in plan.without]
+    words += [f"--clients {' '.join(map(str, plan.clients))}"] if plan.clients is not None else []
+    words += [f"--operations {plan.operations}"] if plan.operations is not None else []
+    left = [kind for kind in world_faults.HIGHEST if kind not in plan.without]
+    print(f"faults that are left: {', '.join(left) or 'none'}")
+    for finding in failed.findings[:SHOWN]:
+        print(f"    {finding}")
+    print(" ".join([*words, "--trace"]))
+
+
+def _list() -> int:
+    from tests.simulation import mutations, world_faults
+
+    print("faults:")
+    for kind, rate in world_faults.HIGHEST.items():
+        print(f"    {kind:22} up to {rate:g} of its opportunities")
+    print("points a daemon is killed at:")
+    for point in world_faults.points():
+        print(f"    {point}")
+    print("mutations:")
+    for name, remove in mutations.MUTATIONS.items():
+        print(f"    {name:30} {(remove.__doc__ or '').splitlines()[0]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
