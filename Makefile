@@ -4,7 +4,7 @@ BIN := .venv/bin
 CLOUD ?= cloud
 STAMP := .venv/.installed
 
-.PHONY: help install cloud cloud-destroy test unit check format generate bench conformance soak clean host-packages
+.PHONY: help install cloud cloud-destroy test unit check format generate bench bench-growth conformance soak clean host-packages
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -53,6 +53,9 @@ generate: install  ## write the generated files: sample configuration, policies,
 
 bench: install  ## start a cloud of its own and measure it: median and CPU milliseconds per operation
 	@$(BIN)/python tools/bench/run.py
+
+bench-growth: install  ## boots and lists beside 10,000 servers, placing among 10,000 hosts
+	@$(BIN)/python tools/bench/run.py --growth
 
 conformance: install  ## the suites others wrote, from ../shared/conformance, against a cloud of its own
 	@tools/conformance.sh

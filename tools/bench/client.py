@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ class Client:
     def __init__(self, account: dict[str, str]) -> None:
         self.account = account
         self.token = ""
-        self.catalog: dict[str, str] = {"identity": account["OS_AUTH_URL"]}
+        self.catalog: dict[str, str] = {"identity": account["OS_AUTH_URL"].rstrip("/").removesuffix("/v3") + "/v3"}
         self._kept: dict[str, http.client.HTTPConnection] = {}
 
     def twin(self) -> Client:
@@ -31,18 +32,35 @@ class Client:
         return other
 
     def login(self) -> Client:
-        """Log in by password, keep the token, and learn where the services are."""
+        """Log in by password, keep the token, and learn where the services are.
+
+        :raises Refused: the catalog has no endpoint of one of ``SERVICES`` of the wanted interface and region.
+        """
         answer, body = self.call("identity", "POST", "/auth/tokens", self.by_password(), ok=(201,))
         self.token = answer.headers["X-Subject-Token"]
         for service in body["token"]["catalog"]:
-            if service["type"] in SERVICES and service["type"] != "identity":
-                url = next(e["url"] for e in service["endpoints"] if e["interface"] == "public").rstrip("/")
-                self.catalog[service["type"]] = url.removesuffix(SERVICES[service["type"]]) + SERVICES[service["type"]]
+            urls = [endpoint["url"] for endpoint in service["endpoints"] if self._is_wanted(endpoint)]
+            if urls and service["type"] in SERVICES and service["type"] != "identity":
+                suffix = SERVICES[service["type"]]
+                self.catalog[service["type"]] = urls[0].rstrip("/").removesuffix(suffix) + suffix
+        if missing := SERVICES.keys() - self.catalog.keys():
+            raise Refused(f"the catalog has no {self.interface} endpoint of: {', '.join(sorted(missing))}")
         return self
 
+    @property
+    def interface(self) -> str:
+        return self.account.get("OS_INTERFACE", "public").removesuffix("URL")
+
+    def _is_wanted(self, endpoint: dict[str, Any]) -> bool:
+        region = self.account.get("OS_REGION_NAME")
+        return endpoint["interface"] == self.interface and region in (None, "", endpoint.get("region"))
+
     def by_password(self) -> dict[str, Any]:
-        domain = {"name": "Default"}
-        user = {"name": self.account["OS_USERNAME"], "password": self.account["OS_PASSWORD"], "domain": domain}
+        user = {
+            "name": self.account["OS_USERNAME"],
+            "password": self.account["OS_PASSWORD"],
+            "domain": self._domain("USER"),
+        }
         identity = {"methods": ["password"], "password": {"user": user}}
         return {"auth": {"identity": identity, "scope": self._scope()}}
 
@@ -50,7 +68,11 @@ class Client:
         return {"auth": {"identity": {"methods": ["token"], "token": {"id": self.token}}, "scope": self._scope()}}
 
     def _scope(self) -> dict[str, Any]:
-        return {"project": {"name": self.account["OS_PROJECT_NAME"], "domain": {"name": "Default"}}}
+        return {"project": {"name": self.account["OS_PROJECT_NAME"], "domain": self._domain("PROJECT")}}
+
+    def _domain(self, whose: str) -> dict[str, str]:
+        by_id = self.account.get(f"OS_{whose}_DOMAIN_ID")
+        return {"id": by_id} if by_id else {"name": self.account.get(f"OS_{whose}_DOMAIN_NAME", "Default")}
 
     # -- HTTP --------------------------------------------------------------------------------------------
 
@@ -77,7 +99,12 @@ class Client:
     def connection(self, service: str) -> tuple[http.client.HTTPConnection, str]:
         """Return the kept connection to a service and the path it is under."""
         where = urlsplit(self.catalog[service])
-        if service not in self._kept:
+        if service not in self._kept and where.scheme == "https":
+            trusted = ssl.create_default_context(cafile=self.account.get("OS_CACERT"))
+            self._kept[service] = http.client.HTTPSConnection(
+                where.hostname or "", where.port, timeout=120, context=trusted
+            )
+        elif service not in self._kept:
             self._kept[service] = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
         return self._kept[service], where.path
 

@@ -1,7 +1,6 @@
 """A cloud of the bench's own, and what its processes cost: `iaas-all` with the fake hypervisor in a folder of its own.
 
-CPU is utime + stime of the process and of children it has reaped (/proc/PID/stat, in ticks of 10 ms), so a figure
-needs many operations.  Memory is PSS (/proc/PID/smaps_rollup), which counts a shared page once.
+:class:`Span` measures what any cloud costs meanwhile: this one, or one that was there before (``anycloud``).
 """
 
 from __future__ import annotations
@@ -19,7 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-TICK = os.sysconf("SC_CLK_TCK")
+from bench import processes
+from bench.anycloud import AnyCloud
+
 PORTS = (5000, 6080, 8773, 8774, 8775, 8776, 8779, 9292, 9696)
 COUNTERS = re.compile(r"counters (.*)$")
 PAIR = re.compile(r"([\w.]+)=(\d+)")
@@ -63,7 +64,12 @@ def until(found: Callable[[], Any], what: str, *, every: float = 0.005, seconds:
 
 
 class Cloud:
-    """`iaas-all` in ``folder``, between ``with`` and its end."""
+    """`iaas-all` in ``folder``, between ``with`` and its end.
+
+    :ivar own: it is the bench's: its log may be read, and it may be restarted
+    """
+
+    own = True
 
     def __init__(self, folder: Path, options: list[str]) -> None:
         self.folder = folder
@@ -118,12 +124,10 @@ class Cloud:
 
     def cpu(self) -> float:
         """Return the CPU seconds used since the start."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / TICK
+        return processes.cpu(self.pid)
 
     def pss_mb(self) -> float:
-        text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        return int(re.findall(r"^Pss:\s+(\d+)", text, re.MULTILINE)[0]) / 1024
+        return processes.pss_mb(self.pid)
 
     def rss_mb(self, which: str = "VmRSS") -> float:
         """Return the resident memory, or with ``VmHWM`` its peak since :meth:`forget_peak`."""
@@ -135,9 +139,12 @@ class Cloud:
 
     def statements(self) -> int:
         """Return the SQL statements sent since the start: SIGUSR1 makes the process log its counters."""
-        begin = self.log.stat().st_size
+        begin = self.log_size()
         os.kill(self.pid, signal.SIGUSR1)
         return until(lambda: counted(self.log_since(begin)), "counted: no line of counters came") - 1
+
+    def log_size(self) -> int:
+        return self.log.stat().st_size
 
     def log_since(self, begin: int) -> str:
         with self.log.open("rb") as file:
@@ -163,28 +170,46 @@ def machine_busy() -> float:
     """Return the CPU seconds the whole machine has used."""
     with Path("/proc/stat").open() as file:
         values = [int(word) for word in file.readline().split()[1:9]]
-    return (sum(values) - values[3] - values[4]) / TICK
+    return (sum(values) - values[3] - values[4]) / processes.TICK
 
 
 class Span:
-    """The wall time, CPU and statements of a ``with`` block; ``others`` is what other processes used, in cores."""
+    """The wall time, CPU and statements of a ``with`` block; ``others`` is what other processes used, in cores.
 
-    def __init__(self, cloud: Cloud, *, count: bool = False) -> None:
+    CPU and others are None where the cloud's processes are not watched, statements where it is not our own.
+    """
+
+    def __init__(self, cloud: Cloud | AnyCloud, *, count: bool = False) -> None:
         self._cloud = cloud
         self._count = count
-        self.seconds = self.cpu_ms = self.others = 0.0
-        self.statements = 0
+        self.seconds = 0.0
+        self.cpu_ms: float | None = None
+        self.others: float | None = None
+        self.statements: int | None = None
 
     def __enter__(self) -> Span:
-        self._sent = self._cloud.statements() if self._count else 0
+        self._sent = self._statements()
         self._begin = self._now()
         return self
 
     def __exit__(self, *_: object) -> None:
-        wall, cpu, busy, own = (now - then for now, then in zip(self._now(), self._begin, strict=True))
-        self.seconds, self.cpu_ms = wall, cpu * 1000
-        self.others = max(0.0, (busy - cpu - own) / wall)
-        self.statements = self._cloud.statements() - self._sent if self._count else 0
+        wall, own, busy, cpu = self._now()
+        self.seconds = wall - self._begin[0]
+        if cpu is not None and self._begin[3] is not None:
+            used = cpu - self._begin[3]
+            self.cpu_ms = used * 1000
+            self.others = max(0.0, (busy - self._begin[2] - used - (own - self._begin[1])) / self.seconds)
+        sent = self._statements()
+        self.statements = None if sent is None or self._sent is None else sent - self._sent
 
-    def _now(self) -> tuple[float, float, float, float]:
-        return time.perf_counter(), self._cloud.cpu(), machine_busy(), sum(os.times()[:4])
+    def each(self, count: int) -> dict[str, Any]:
+        """Return the CPU and statements of one of ``count`` operations, and the others, as a figure has them."""
+        cpu = None if self.cpu_ms is None else self.cpu_ms / count
+        sql = None if self.statements is None else self.statements / count
+        return {"cpu_ms": cpu, "sql": sql, "others": self.others}
+
+    def _statements(self) -> int | None:
+        return self._cloud.statements() if self._count and isinstance(self._cloud, Cloud) else None
+
+    def _now(self) -> tuple[float, float, float, float | None]:
+        return time.perf_counter(), sum(os.times()[:4]), machine_busy(), self._cloud.cpu()

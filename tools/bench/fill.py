@@ -84,12 +84,13 @@ def report_hosts(database: Database) -> None:
 
 
 def add_servers(
-    database: Database, count: int, project_id: str, user_id: str, image_id: str, flavor: dict[str, Any],
+    database: Database, count: int, project_id: str, user_id: str, image_id: str,
+    flavor: tuple[str, dict[str, Any]],
     on: Sequence[str], size: Size = SERVER,
 ) -> None:  # fmt: skip
     """Add ACTIVE servers without ports, in turn on the hosts ``on``.
 
-    :param flavor: as the Compute API shows it embedded in a server
+    :param flavor: its id, and what a server keeps of it
     """
     begin, where = time.time() - count, _ids(database, on)
     made = [
@@ -104,7 +105,7 @@ def add_servers(
 
 def _server(
     number: int, at: float, host: str, host_id: str, project_id: str, user_id: str, image_id: str,
-    flavor: dict[str, Any], size: Size,
+    flavor: tuple[str, dict[str, Any]], size: Size,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     server_id, request_id = str(uuid.uuid4()), f"req-{uuid.uuid4()}"
     held = {"vcpus": size.vcpus, "memory_mb": size.memory_mb, "disk_gb": size.disk_gb}
@@ -121,7 +122,7 @@ def _server(
             "id": server_id, "ec2_id": "i-" + server_id.replace("-", "")[:17], "reservation_id": "r-bench",
             "name": f"{PREFIX}-{number}", "hostname": f"{PREFIX}-{number}", **state, "power_state": 1, "host": host,
             "host_id": host_id, "zone": "nova", "image_id": image_id, "image": codec.dump(image),
-            "flavor_id": flavor["id"], "flavor": codec.dump(flavor), **held, "metadata": "{}", "tags": "[]",
+            "flavor_id": flavor[0], "flavor": codec.dump(flavor[1]), **held, "metadata": "{}", "tags": "[]",
             "security_groups": "[]", "launched_at": at, **who,
         },
         "jobs": {

@@ -21,6 +21,9 @@ GOALS: dict[str, dict[str, float]] = {
     "servers/detail, 1000 present": {"median": 45},
     "idle memory": {"median": 140},
     "start to first ACTIVE": {"median": 4000},
+    "place a server, 10000 hosts": {"cpu_ms": 25},
+    "boot, 10000 over 0 servers": {"median": 1.2},
+    "list of 1000, 10000 over 1000 servers": {"median": 1.2},
 }
 #: (median, CPU-ms per operation) of the peer
 PEER: dict[str, tuple[str, str]] = {

@@ -6,9 +6,10 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from bench.anycloud import AnyCloud
 from bench.client import Client
 from bench.cloud import Cloud, Span, statements_of, until
 from bench.goals import Figure
@@ -21,7 +22,7 @@ FILL = 25
 class Bench:
     """A cloud, a client of its administrator, and an image and a flavor to boot from."""
 
-    def __init__(self, cloud: Cloud, client: Client, image_mb: int, boots: int) -> None:
+    def __init__(self, cloud: Cloud | AnyCloud, client: Client, image_mb: int, boots: int) -> None:
         self.cloud = cloud
         self.client = client
         self.image_mb = image_mb
@@ -31,6 +32,11 @@ class Bench:
         wanted = {"name": "bench", "ram": 64, "vcpus": 1, "disk": 1}
         self.flavor = client.call("compute", "POST", "/flavors", {"flavor": wanted})[1]["flavor"]["id"]
         self.networks: Any = "none"
+
+    def close(self) -> None:
+        """Remove the image and the flavor."""
+        self.client.call("compute", "DELETE", f"/flavors/{self.flavor}")
+        self.client.call("image", "DELETE", f"/images/{self.image}")
 
     # -- servers -----------------------------------------------------------------------------------------
 
@@ -74,21 +80,25 @@ class Bench:
         """Measure ``call``, ``count`` times; ``request`` finds its lines, method and path, in the log."""
         for _ in range(3):
             call()
-        begin, times = self.cloud.log.stat().st_size, []
+        begin, times = self.cloud.log_size(), []
         with Span(self.cloud) as span:
             for _ in range(count):
                 begun = time.perf_counter()
                 call()
                 times.append((time.perf_counter() - begun) * 1000)
         sql = statements_of(self.cloud.log_since(begin), *request) if request else []
-        return Figure(
-            name, statistics.median(times), p95=p95(times), n=count, cpu_ms=span.cpu_ms / count, others=span.others,
-            sql=statistics.median(sql) if sql else None,
-        )  # fmt: skip
+        cost = {**span.each(count), "sql": statistics.median(sql) if sql else None}
+        return Figure(name, statistics.median(times), p95=p95(times), n=count, **cost)
 
 
 def p95(values: list[float]) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * 0.95))]
+
+
+def middle(values: Iterable[float | None]) -> float | None:
+    """Return the median of what was measured."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def at_once(client: Client, work: list[Any], call: Callable[[Client, Any], Any], clients: int = 8) -> list[float]:
@@ -141,8 +151,10 @@ def tokens(bench: Bench) -> Iterator[Figure]:
 def images(bench: Bench) -> Iterator[Figure]:
     """Upload and download of one image, three times, in MiB/s; memory at its peak over what it was before."""
     cloud, client, block, buffer = bench.cloud, bench.client, os.urandom(MIB), bytearray(MIB)
-    up, down, before = [], [], cloud.rss_mb()
-    cloud.forget_peak()
+    up, down, before = [], [], 0.0
+    if isinstance(cloud, Cloud):
+        before = cloud.rss_mb()
+        cloud.forget_peak()
     for _ in range(3):
         image = client.new_image("bench-big")
         with Span(cloud) as span:
@@ -154,11 +166,12 @@ def images(bench: Bench) -> Iterator[Figure]:
         down.append((bench.image_mb / span.seconds, span))
         client.call("image", "DELETE", f"/images/{image}")
     for name, runs in (("image upload", up), ("image download", down)):
-        yield Figure(
-            name, statistics.median(pace for pace, _ in runs), "MiB/s", n=3, note=f"{bench.image_mb} MiB",
-            cpu_ms=statistics.median(span.cpu_ms for _, span in runs), others=max(span.others for _, span in runs),
-        )  # fmt: skip
-    yield Figure("image memory growth", cloud.rss_mb("VmHWM") - before, "MiB", note="peak RSS over RSS before")
+        cost = middle(span.cpu_ms for _, span in runs)
+        others = max((span.others for _, span in runs if span.others is not None), default=None)
+        pace = statistics.median(pace for pace, _ in runs)
+        yield Figure(name, pace, "MiB/s", n=3, note=f"{bench.image_mb} MiB", cpu_ms=cost, others=others)
+    if isinstance(cloud, Cloud):
+        yield Figure("image memory growth", cloud.rss_mb("VmHWM") - before, "MiB", note="peak RSS over RSS before")
 
 
 def gets(bench: Bench) -> Iterator[Figure]:
@@ -176,7 +189,7 @@ def gets(bench: Bench) -> Iterator[Figure]:
 def boot(bench: Bench, suffix: str = "") -> Iterator[Figure]:
     """A boot and its end, seen every 5 ms; then cycles seen every 100 ms, for what they cost."""
     client, posts, actives, gone = bench.client, [], [], []
-    begin = bench.cloud.log.stat().st_size
+    begin = bench.cloud.log_size()
     for _ in range(12):
         begun = time.perf_counter()
         server = bench.post(client, "bench-one")
@@ -189,7 +202,13 @@ def boot(bench: Bench, suffix: str = "") -> Iterator[Figure]:
         gone.append((time.perf_counter() - begun) * 1000)
     sql = statements_of(bench.cloud.log_since(begin), "POST", r"/v2\.1/servers")
     polled = "seen every 5 ms"
-    yield Figure("POST server" + suffix, statistics.median(posts), p95=p95(posts), n=12, sql=statistics.median(sql))
+    yield Figure(
+        "POST server" + suffix,
+        statistics.median(posts),
+        p95=p95(posts),
+        n=12,
+        sql=statistics.median(sql) if sql else None,
+    )
     yield Figure("POST to ACTIVE" + suffix, statistics.median(actives), p95=p95(actives), n=12, note=polled)
     yield Figure("DELETE to gone" + suffix, statistics.median(gone), p95=p95(gone), n=12, note=polled)
     yield cycles(bench, "boot cycle" + suffix, 20)
@@ -206,10 +225,8 @@ def cycles(bench: Bench, name: str, count: int) -> Figure:
             bench.delete(bench.client, server)
             until(lambda server=server: bench.is_gone(server), "gone", every=0.1)
             times.append((time.perf_counter() - begun) * 1000)
-    return Figure(
-        name, statistics.median(times), p95=p95(times), n=count, cpu_ms=span.cpu_ms / count, others=span.others,
-        sql=span.statements / count, note="POST, polls every 100 ms, DELETE",
-    )  # fmt: skip
+    note = "POST, polls every 100 ms, DELETE"
+    return Figure(name, statistics.median(times), p95=p95(times), n=count, note=note, **span.each(count))
 
 
 def boots(bench: Bench, suffix: str = "") -> Iterator[Figure]:
@@ -219,10 +236,10 @@ def boots(bench: Bench, suffix: str = "") -> Iterator[Figure]:
         posts = at_once(bench.client, [name] * count, bench.post)
         query = f"&name=^{name}$&status=ACTIVE"
         until(lambda: len(bench.listed(query)) == count, "all ACTIVE", every=0.1, seconds=120)
+    note = f"POST {statistics.median(posts):.0f} ms"
     yield Figure(
-        f"{count} boots{suffix}, 8 clients", count / span.seconds, "per s", n=count, cpu_ms=span.cpu_ms / count,
-        sql=span.statements / count, others=span.others, note=f"POST {statistics.median(posts):.0f} ms",
-    )  # fmt: skip
+        f"{count} boots{suffix}, 8 clients", count / span.seconds, "per s", n=count, note=note, **span.each(count)
+    )
     seconds = bench.clear(name)
     yield Figure(f"{count} deletes{suffix}, 8 clients", count / seconds, "per s", n=count)
 
@@ -260,12 +277,18 @@ def networked(bench: Bench) -> Iterator[Figure]:
         yield from boots(bench, " with network")
     finally:
         bench.networks = "none"
+        gone = (204, 404)  # 409 while ports of deleted servers are still there
+        until(
+            lambda: client.call("network", "DELETE", f"/networks/{network}", ok=(*gone, 409))[0].status in gone, "gone"
+        )
 
 
 def idle(bench: Bench) -> Iterator[Figure]:
     """What the cloud costs when nobody asks anything of it; its memory is measured before the other work, too."""
     with Span(bench.cloud, count=True) as span:
         time.sleep(20)
-    cores = span.cpu_ms / 10 / span.seconds
-    yield Figure("idle CPU", cores, "% of a core", others=span.others, note=f"{span.statements / 20:.1f} statements/s")
-    yield Figure("memory after the work", bench.cloud.pss_mb(), "MiB PSS")
+    if span.cpu_ms is not None:
+        note = "" if span.statements is None else f"{span.statements / 20:.1f} statements/s"
+        yield Figure("idle CPU", span.cpu_ms / 10 / span.seconds, "% of a core", others=span.others, note=note)
+    if (memory := bench.cloud.pss_mb()) is not None:
+        yield Figure("memory after the work", memory, "MiB PSS")
