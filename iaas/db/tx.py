@@ -168,6 +168,19 @@ class Database:
         with self._reader, _translated(), self.engine.connect() as connection:
             yield Tx(self, connection, ctx)
 
+    @contextlib.contextmanager
+    def snapshot(self, ctx: RequestContext) -> Iterator[Tx]:
+        """Open a transaction that only reads, and whose statements all see the same moment.
+
+        :raises Unavailable: the database cannot be reached.
+        """
+        with self._reader, _translated(), self.engine.connect() as connection:
+            if self.dialect != "sqlite":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            elif self._reader is not self._writer:  # else nobody writes while we hold the lock
+                connection.exec_driver_sql("BEGIN")
+            yield Tx(self, connection, ctx)
+
     def write(self, ctx: RequestContext, fn: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``fn(tx, …)`` in one transaction, again as a whole if the database asks for it.
 

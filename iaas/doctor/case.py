@@ -1,0 +1,73 @@
+"""What every invariant looks at: the rows of one moment, the truth, and what may be judged now."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from iaas.db import jobs as db
+from iaas.db.doctor import ImageSnapshot, Snapshot
+from iaas.doctor.findings import Truth
+
+
+class Case:
+    """One visit.
+
+    :param grace: seconds for which a resource may be untouched before it is judged; 0: nothing is under way,
+        everything is judged
+    :param images: the image service's rows, if they were read
+    """
+
+    def __init__(self, rows: Snapshot, truth: Truth, grace: float, images: ImageSnapshot | None = None) -> None:
+        self.rows = rows
+        self._images = images
+        self.truth = truth
+        self.grace = grace
+        self.now = rows.now
+        self.instances = {row.id: row for row in rows.instances}
+        self.volumes = {row.id: row for row in rows.volumes}
+        self.ports = {row.id: row for row in rows.ports}
+        self.hosts = {row.id: row for row in rows.hosts}
+        self.live = [job for job in rows.jobs if job.state in db.LIVE]
+        self._excused = {job.resource_id for job in rows.jobs}
+
+    @property
+    def images(self) -> ImageSnapshot:
+        """The image service's rows; asked for only by what needs them."""
+        assert self._images is not None  # noqa: S101  see Invariant.needs
+        return self._images
+
+    @cached_property
+    def live_by_resource(self) -> dict[tuple[str, str], list[Any]]:
+        found: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        for job in self.live:
+            found[job.resource_type, job.resource_id].append(job)
+        return found
+
+    @cached_property
+    def addresses(self) -> dict[str, list[Any]]:
+        """The addresses of each port."""
+        found: dict[str, list[Any]] = defaultdict(list)
+        for row in self.rows.fixed_ips:
+            found[row.port_id].append(row)
+        return found
+
+    def settled(self, resource_id: str, touched_at: float | None = None) -> bool:
+        """Whether a resource may be judged: it has no job, and neither it nor a job of it changed lately."""
+        if not self.grace:
+            return True
+        old = touched_at is None or touched_at <= self.now - self.grace
+        return old and resource_id not in self._excused
+
+    def told(self, what: str) -> Iterator[tuple[str, Any]]:
+        """Yield the hosts that were asked for ``guests``, ``disks``, …, each with what it said."""
+        for name, host in self.truth.hosts.items():
+            if (said := getattr(host, what)) is not None:
+                yield name, said
+
+
+def is_servers(port: Any) -> bool:
+    """Whether a port belongs to a server: users may write any device id, only the cloud this owner."""
+    return bool(port.device_id) and port.device_owner.startswith("compute:")

@@ -1,0 +1,88 @@
+"""What the doctor is told of the world outside the database, and what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One breach of an invariant.
+
+    :param invariant: ``I7``
+    :param subject: what it is about: ``server <id>``, ``host <name>``, …
+    :param what: what is wrong, a sentence
+    :param since: since when at least, in seconds since the epoch; None if nothing tells
+    :param remedy: what to do, or what ``iaas-manage doctor --fix`` would do
+    :param fix: the name of a repair the doctor knows, see ``iaas.doctor.repairs``
+    """
+
+    invariant: str
+    subject: str
+    what: str
+    since: float | None = None
+    remedy: str = ""
+    fix: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.invariant} {self.subject}: {self.what}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes it the same finding when it is looked for again."""
+        return self.invariant, self.subject, self.what
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class HostTruth:
+    """What one host really holds; None is what it was not asked.
+
+    :param guests: the name of the power of each guest, by server id: ``RUNNING``, ``SHUTDOWN``, …
+    :param disks: servers the host has files of
+    :param ports: ports that carry frames
+    :param strays: objects with our mark that belong to none of the ports and networks the host was told of
+    :param volumes: GiB of each volume, by id
+    """
+
+    guests: Mapping[str, str] | None = None
+    disks: Set[str] | None = None
+    ports: Set[str] | None = None
+    strays: Set[str] | None = None
+    volumes: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What there really is, as far as anybody was asked.
+
+    :param hosts: by the host's name in the rows
+    :param blobs: bytes of each image in the store, by image id
+    :param queues: messages that wait, by topic; the dead letters among them
+    :param ratios: how many times the hosts may be sold: has ``cpu_ratio``, ``ram_ratio`` and ``disk_ratio``
+    :param limits_kept: whether no quota was lowered since it was used: only then is use above it a breach
+    """
+
+    hosts: Mapping[str, HostTruth] = field(default_factory=dict)
+    blobs: Mapping[str, int] | None = None
+    queues: Mapping[str, int] | None = None
+    ratios: Any = None
+    limits_kept: bool = False
+
+
+def host_truth(words: Mapping[str, Any]) -> HostTruth:
+    """Return what the ``truth()`` of one worker says, in the words of JSON."""
+    found: dict[str, Any] = {name: frozenset(words[name]) for name in ("disks", "ports", "strays") if name in words}
+    found.update({name: dict(words[name]) for name in ("guests", "volumes") if name in words})
+    return HostTruth(**found)
+
+
+def merged(first: HostTruth, second: HostTruth) -> HostTruth:
+    """Return what two workers of one host say together."""
+    told = {f.name: getattr(second, f.name) for f in dataclasses.fields(HostTruth)}
+    return dataclasses.replace(first, **{name: value for name, value in told.items() if value is not None})

@@ -1,0 +1,79 @@
+"""Guests: what hypervisors have against what the rows say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from iaas.doctor.case import Case
+from iaas.doctor.findings import Finding
+
+#: the power a guest of a settled server has
+POWER = {"active": ("RUNNING", "PAUSED"), "stopped": ("SHUTDOWN", "CRASHED")}
+REMOVE = "The host's own sweep removes it if a finished job of ours names the host; --fix tells the host to."
+
+
+def one_domain(case: Case) -> Iterator[Finding]:
+    """I5: a settled server has its guest on its host, with its power."""
+    there = dict(case.told("guests"))
+    for row in case.rows.instances:
+        wanted = POWER.get(row.vm_state)
+        if wanted is None or row.host not in there or row.task_state or not case.settled(row.id, row.updated_at):
+            continue
+        power = there[row.host].get(row.id)
+        if power not in wanted:
+            what = f"It is {row.vm_state}, its guest on {row.host} is {power or 'not there'}."
+            remedy = "Start or rebuild it." if power is None else "The host writes it down within a minute."
+            yield Finding("I5", f"server {row.id}", what, row.updated_at, remedy)
+
+
+def one_running(case: Case) -> Iterator[Finding]:
+    """I6: no server runs twice."""
+    where: dict[str, list[str]] = defaultdict(list)
+    for name, guests in case.told("guests"):
+        for guest, power in guests.items():
+            if power in POWER["active"]:
+                where[guest].append(name)
+    for guest, names in where.items():
+        if len(names) > 1:
+            what = f"It runs on {' and '.join(sorted(names))}."
+            row = case.instances.get(guest)
+            keep = f" Its row says {row.host}." if row is not None else ""
+            yield Finding("I6", f"server {guest}", what, None, f"Stop all but one at the hypervisor at once.{keep}")
+
+
+def owned(case: Case) -> Iterator[Finding]:
+    """I7: a guest on a host is a server's whose host it is."""
+    for name, guests in case.told("guests"):
+        yield from _owned(case, name, {guest: f"its guest ({power})" for guest, power in guests.items()})
+
+
+def disks_owned(case: Case) -> Iterator[Finding]:
+    """I7: files of a server are only on the server's host."""
+    known = {name: set(guests) for name, guests in case.told("guests")}
+    for name, disks in case.told("disks"):
+        yield from _owned(case, name, {disk: "its files" for disk in disks if disk not in known.get(name, ())})
+
+
+def _owned(case: Case, name: str, things: dict[str, str]) -> Iterator[Finding]:
+    for thing, words in things.items():
+        row = case.instances.get(thing)
+        if not case.settled(thing, row.updated_at if row is not None else None):
+            continue
+        if row is None:
+            yield Finding(
+                "I7", f"server {thing}", f"Host {name} has {words}, no row does.", None, REMOVE, "remove_guest"
+            )
+        elif row.host != name:
+            what = f"Host {name} has {words}, its row says {row.host or 'no host'}."
+            yield Finding("I7", f"server {thing}", what, row.updated_at, "Look which of them is the right one.")
+
+
+def error_says_why(case: Case) -> Iterator[Finding]:
+    """I12: what is in error says why."""
+    for row in case.rows.instances:
+        if row.vm_state == "error" and not row.fault:
+            yield Finding("I12", f"server {row.id}", "It is in error and nothing says why.", row.updated_at)
+    for row in case.rows.volumes:
+        if row.status == "error" and not row.fault:
+            yield Finding("I12", f"volume {row.id}", "It is in error and nothing says why.", row.updated_at)

@@ -1,0 +1,126 @@
+"""Ports and addresses: each address once, each port where its server is, each tap a row's."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from iaas.db import codec
+from iaas.doctor.case import Case, is_servers
+from iaas.doctor.findings import Finding
+
+COMPARE = "The network worker of the host compares by itself; see its log if this stays."
+
+
+def _port(row: Any) -> str:
+    return f"port {row.id}"
+
+
+def _settled(case: Case, port: Any) -> bool:
+    return case.settled(port.device_id or port.id, port.updated_at)
+
+
+def addresses_once(case: Case) -> Iterator[Finding]:
+    """I9: an address of a network belongs to one port, is of one of its subnets, and lies in that."""
+    cidrs = {row.id: ipaddress.ip_network(row.cidr, strict=False) for row in case.rows.subnets}
+    owners: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in case.rows.fixed_ips:
+        port = case.ports.get(row.port_id)
+        owners[row.network_id, row.address].add(row.port_id)
+        if port is None:
+            what = f"It belongs to the port {row.port_id}, which is not there."
+            yield Finding("I9", f"address {row.address}", what, None, "It is freed.", "free_address")
+        elif row.network_id != port.network_id:
+            yield Finding("I9", _port(port), f"Its address {row.address} is of another network.", port.updated_at)
+        elif ipaddress.ip_address(row.address) not in cidrs[row.subnet_id]:
+            yield Finding("I9", _port(port), f"Its address {row.address} is not in {cidrs[row.subnet_id]}.")
+    for (network, address), ports in owners.items():
+        if len(ports) > 1:
+            yield Finding("I9", f"address {address}", f"{len(ports)} ports of network {network} have it.")
+
+
+def copies_agree(case: Case) -> Iterator[Finding]:
+    """I9: what a server shows of its ports and addresses is what the rows of its ports say."""
+    mine: dict[str, list[Any]] = defaultdict(list)
+    for port in case.rows.ports:
+        if is_servers(port):
+            mine[port.device_id].append(port)
+    for row in case.rows.instances:
+        if not case.settled(row.id, row.updated_at) or row.task_state:
+            continue
+        if not all(case.settled(port.id, port.updated_at) for port in mine[row.id]):
+            continue
+        shown = {
+            nic["port_id"]: sorted(item["address"] for item in nic["addresses"])
+            for nic in codec.load(row.network_info, [])
+        }
+        there = {port.id: sorted(ip.address for ip in case.addresses[port.id]) for port in mine[row.id]}
+        if shown != there:
+            what = f"It shows {_said(shown)}, its ports have {_said(there)}."
+            remedy = "What it shows is written anew from its ports."
+            yield Finding("I9", f"server {row.id}", what, row.updated_at, remedy, "refresh_addresses")
+
+
+def _said(ports: dict[str, list[str]]) -> str:
+    found = sorted(address for addresses in ports.values() for address in addresses)
+    return f"{len(ports)} ports with {', '.join(found) or 'no address'}"
+
+
+def servers_are_there(case: Case) -> Iterator[Finding]:
+    """I9: the server a port belongs to is there."""
+    for port in case.rows.ports:
+        if is_servers(port) and port.device_id not in case.instances:
+            what = f"It belongs to the server {port.device_id}, which is gone."
+            remedy = "It goes with its addresses and its quota; one that was not made for the server is let go."
+            yield Finding("I9", _port(port), what, port.updated_at, remedy, "release_ports")
+
+
+def bound_where_servers_are(case: Case) -> Iterator[Finding]:
+    """I9: a server's port is bound where the server is."""
+    for port in case.rows.ports:
+        row = case.instances.get(port.device_id) if is_servers(port) else None
+        if row is None or port.host == row.host or row.task_state is not None:
+            continue
+        if _settled(case, port) and case.settled(row.id, row.updated_at):
+            what = f"It is bound to {port.host}, its server {row.id} is on {row.host}."
+            yield Finding("I9", _port(port), what, port.updated_at, "It is bound where its server is.", "bind_port")
+
+
+def bound_is_wired(case: Case) -> Iterator[Finding]:
+    """I9: a port bound to a host carries frames there, or says why not."""
+    there = dict(case.told("ports"))
+    for port in case.rows.ports:
+        if port.host not in there or not _settled(case, port) or port.error or not port.admin_state_up:
+            continue
+        if port.id not in there[port.host]:
+            yield Finding("I9", _port(port), f"It is not wired on {port.host}.", port.updated_at, COMPARE)
+
+
+def wired_is_bound(case: Case) -> Iterator[Finding]:
+    """I7: what carries frames on a host is a port that is bound there."""
+    for name, wired in case.told("ports"):
+        for port_id in sorted(wired):
+            port = case.ports.get(port_id)
+            if port is None:
+                yield Finding("I7", f"port {port_id}", f"Host {name} carries it, no row does.", None, COMPARE)
+            elif _settled(case, port) and port.host != name:
+                what = f"Host {name} carries it, its row says {port.host or 'no host'}."
+                yield Finding("I7", _port(port), what, port.updated_at, COMPARE)
+
+
+def closed_is_closed(case: Case) -> Iterator[Finding]:
+    """I14: a port that is unfinished or administratively down carries nothing."""
+    for name, wired in case.told("ports"):
+        for port in [case.ports[port_id] for port_id in sorted(wired) if port_id in case.ports]:
+            if port.host == name and _settled(case, port) and (port.error or not port.admin_state_up):
+                why = port.error or "it is administratively down"
+                yield Finding("I14", _port(port), f"Host {name} carries it although {why}.", port.updated_at, COMPARE)
+
+
+def no_strays(case: Case) -> Iterator[Finding]:
+    """I7: a host has no tap, bridge or DHCP server of ours that nothing asked for."""
+    for name, strays in case.told("strays"):
+        for stray in sorted(strays):
+            yield Finding("I7", f"host {name}", f"It has {stray}, which belongs to no port or network.", None, COMPARE)

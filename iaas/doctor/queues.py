@@ -1,0 +1,26 @@
+"""Messages: none waits for ever, none is dead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from iaas.doctor.case import Case
+from iaas.doctor.findings import Finding
+
+DEAD = "iaas.dead"
+
+
+def no_dead_letters(case: Case) -> Iterator[Finding]:
+    """I15: no message was set aside because nobody could read it."""
+    depth = (case.truth.queues or {}).get(DEAD, 0)
+    if depth:
+        remedy = "Look at them at the broker: a daemon of another release sends what this one cannot read."
+        yield Finding("I15", f"queue {DEAD}", f"{depth} messages are dead.", None, remedy)
+
+
+def drained(case: Case) -> Iterator[Finding]:
+    """I15: a queue has no message that nobody takes."""
+    for queue, depth in sorted((case.truth.queues or {}).items()):
+        if depth and queue != DEAD:
+            remedy = "Start the worker of this topic; a message that is lost costs nothing, the jobs are rows."
+            yield Finding("I15", f"queue {queue}", f"{depth} messages wait.", None, remedy)
