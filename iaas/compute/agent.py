@@ -9,7 +9,6 @@ request may name is a guest of this host and a kind of console: where that liste
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import logging
 import os
@@ -19,12 +18,11 @@ from typing import Any
 
 from iaas.common import errors, runtime, streams
 from iaas.common.streams import Refused, Request
-from iaas.compute.agentapi import CONSOLES, PROTOCOL, sign
+from iaas.compute.agentapi import CONSOLES, PROTOCOL, Verifier
 from iaas.compute.driver import ConsoleAddress
 
 LOG = logging.getLogger(__name__)
 MAX_LOG = 100 * 1024
-WINDOW = 30.0  # seconds a clock may be off; a request is heard once within it
 CONNECT_SECONDS = 5.0
 MAX_CLIENTS = 500
 
@@ -40,10 +38,8 @@ class Agent:
         if not secret:
             raise errors.Invalid(reason="[compute] agent_secret is empty; set the same one on the API and every host.")
         self._driver = driver
-        self._secret = secret
+        self._verifier = Verifier(secret)
         self._idle_seconds = idle_seconds
-        self._heard: dict[str, float] = {}  # signature → when it is too old to be believed anyway
-        self._hearing = runtime.lock()
         self._server = streams.StreamServer(sock, self._handle, max_clients=MAX_CLIENTS)
         self.port = self._server.port
 
@@ -64,19 +60,10 @@ class Agent:
 
     def _check(self, request: Request) -> None:
         """:raises Refused: the request is not signed, not of now, or was heard before."""
-        at, nonce = request.headers.get("x-agent-time", ""), request.headers.get("x-agent-nonce", "")
-        given = request.headers.get("x-agent-signature", "")
-        now = runtime.time()
-        if not (at.isascii() and at.isdecimal() and len(at) < 12 and abs(now - int(at)) <= WINDOW):
-            raise Refused(403, "The request is not of this time; compare the clocks of the two hosts.")
-        good = sign(self._secret, request.method, request.target, int(at), nonce)
-        if not hmac.compare_digest(good.encode(), given.encode("latin-1")):
-            raise Refused(403, "The request is not signed with this host's secret.")
-        with self._hearing:
-            self._heard = {signature: until for signature, until in self._heard.items() if until > now}
-            if good in self._heard:
-                raise Refused(403, "The request was heard before.")
-            self._heard[good] = int(at) + WINDOW + 1.0
+        try:
+            self._verifier.check(request.method, request.target, request.headers)
+        except errors.IaasError as error:
+            raise Refused(403, str(error)) from None
 
     def _log(self, request: Request, guest_id: str) -> None:
         try:

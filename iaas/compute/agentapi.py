@@ -8,6 +8,8 @@ import logging
 import re
 import socket
 import urllib.parse
+from collections.abc import Mapping
+from typing import Any
 
 import requests
 
@@ -19,6 +21,8 @@ PROTOCOL = "iaas-console"  # what the connection is upgraded to: the bytes of th
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 15.0
 MAX_HEAD = 4096
+TRUTH_SECONDS = 120.0  # a driver looks at every guest of its host
+WINDOW = 30.0  # seconds a clock may be off; a request is heard once within it
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 
@@ -37,8 +41,55 @@ def sign(secret: str, method: str, path: str, at: int, nonce: str) -> str:
     return hmac.new(secret.encode(), f"{method}\n{path}\n{at}\n{nonce}".encode(), hashlib.sha256).hexdigest()
 
 
+class NotSigned(errors.IaasError):
+    kind = errors.Kind.UNAUTHENTICATED
+    template = "The request is not signed."
+
+
+class WronglySigned(errors.IaasError):
+    kind = errors.Kind.FORBIDDEN
+    template = "{reason}"
+
+
+class TruthUntold(errors.IaasError):
+    kind = errors.Kind.UNAVAILABLE
+    template = "{binary} at {url} does not say what its host has: {reason}"
+
+
+class Verifier:
+    """The side that is asked: believes a request of now that is signed with the secret, and each one once."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+        self._heard: dict[str, float] = {}  # signature → when it is too old to be believed anyway
+        self._hearing = runtime.lock()
+
+    def check(self, method: str, path: str, headers: Mapping[str, str]) -> None:
+        """Believe a request, or not.
+
+        :param headers: by name in lower case
+        :raises NotSigned: it does not say who it is from.
+        :raises WronglySigned: it is not signed with the secret, not of now, or was heard before.
+        """
+        at, nonce = headers.get("x-agent-time", ""), headers.get("x-agent-nonce", "")
+        given = headers.get("x-agent-signature", "")
+        now = runtime.time()
+        if not (at or given):
+            raise NotSigned()
+        if not (at.isascii() and at.isdecimal() and len(at) < 12 and abs(now - int(at)) <= WINDOW):
+            raise WronglySigned(reason="The request is not of this time; compare the clocks of the two hosts.")
+        good = sign(self._secret, method, path, int(at), nonce)
+        if not self._secret or not hmac.compare_digest(good.encode(), given.encode("latin-1", "replace")):
+            raise WronglySigned(reason="The request is not signed with this host's secret.")
+        with self._hearing:
+            self._heard = {signature: until for signature, until in self._heard.items() if until > now}
+            if good in self._heard:
+                raise WronglySigned(reason="The request was heard before.")
+            self._heard[good] = int(at) + WINDOW + 1.0
+
+
 class AgentClient:
-    """The side of the API and of the console proxy."""
+    """The side of the API and of the console proxy, and of who compares hosts with the database."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
@@ -96,6 +147,28 @@ class AgentClient:
         if status in (404, 503):
             raise NoConsole(instance_id=instance_id, kind=kind)
         raise HostUnreachable(instance_id=instance_id)
+
+    def truth(self, admin_url: str, binary: str) -> dict[str, Any]:
+        """Return what a worker says its host really has, asked at the admin port of its daemon.
+
+        :param admin_url: of the worker's row in ``services``
+        :raises TruthUntold: it does not answer, or refuses.
+        """
+        path = f"/truth/{binary}"
+        try:
+            answer = self._session.get(
+                admin_url + path,
+                headers=self._signed("GET", path),
+                timeout=(CONNECT_SECONDS, TRUTH_SECONDS),
+                allow_redirects=False,
+            )
+            told = answer.json()
+        except requests.RequestException as error:
+            raise TruthUntold(binary=binary, url=admin_url, reason=type(error).__name__) from None
+        if answer.status_code != 200 or not isinstance(told, dict):
+            reason = told.get("error", "") if isinstance(told, dict) else ""
+            raise TruthUntold(binary=binary, url=admin_url, reason=f"{answer.status_code} {reason}")
+        return told
 
     def _signed(self, method: str, path: str) -> dict[str, str]:
         at, nonce = int(runtime.time()), runtime.secret_bytes(16).hex()
