@@ -197,6 +197,10 @@ class ComputeDriver(abc.ABC):
         """Return every guest of ours that this hypervisor has, by id."""
 
     @abc.abstractmethod
+    def disks(self) -> set[str]:
+        """Return the guests this host has files of (a disk, a config drive, a log), whether or not it knows them."""
+
+    @abc.abstractmethod
     def console_log(self, guest_id: str, *, max_bytes: int) -> bytes:
         """Return the last ``max_bytes`` of what the guest wrote to its serial console.
 

@@ -83,7 +83,7 @@ def diagnose(
 
 def _known(truth: Truth, images: Any) -> set[str]:
     """Return what is known beside the rows, by the words of :data:`NEEDS`."""
-    asked = ("guests", "disks", "ports", "strays", "volumes")
+    asked = ("guests", "disks", "ports", "taps", "networks", "volumes")
     known = {what for what in asked if any(getattr(host, what) is not None for host in truth.hosts.values())}
     told = {
         "blobs": truth.blobs is not None,

@@ -46,14 +46,16 @@ class HostTruth:
     :param guests: the name of the power of each guest, by server id: ``RUNNING``, ``SHUTDOWN``, …
     :param disks: servers the host has files of
     :param ports: ports that carry frames
-    :param strays: objects with our mark that belong to none of the ports and networks the host was told of
+    :param taps: ports there is a tap of, carrying or closed
+    :param networks: networks there is a bridge or a DHCP server of
     :param volumes: GiB of each volume, by id
     """
 
     guests: Mapping[str, str] | None = None
     disks: Set[str] | None = None
     ports: Set[str] | None = None
-    strays: Set[str] | None = None
+    taps: Set[str] | None = None
+    networks: Set[str] | None = None
     volumes: Mapping[str, int] | None = None
 
 
@@ -77,7 +79,9 @@ class Truth:
 
 def host_truth(words: Mapping[str, Any]) -> HostTruth:
     """Return what the ``truth()`` of one worker says, in the words of JSON."""
-    found: dict[str, Any] = {name: frozenset(words[name]) for name in ("disks", "ports", "strays") if name in words}
+    found: dict[str, Any] = {
+        name: frozenset(words[name]) for name in ("disks", "ports", "taps", "networks") if name in words
+    }
     found.update({name: dict(words[name]) for name in ("guests", "volumes") if name in words})
     return HostTruth(**found)
 

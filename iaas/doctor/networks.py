@@ -119,8 +119,22 @@ def closed_is_closed(case: Case) -> Iterator[Finding]:
                 yield Finding("I14", _port(port), f"Host {name} carries it although {why}.", port.updated_at, COMPARE)
 
 
-def no_strays(case: Case) -> Iterator[Finding]:
-    """I7: a host has no tap, bridge or DHCP server of ours that nothing asked for."""
-    for name, strays in case.told("strays"):
-        for stray in sorted(strays):
-            yield Finding("I7", f"host {name}", f"It has {stray}, which belongs to no port or network.", None, COMPARE)
+def taps_are_bound(case: Case) -> Iterator[Finding]:
+    """I7: a host has taps of ports that are bound there only."""
+    wired = {(name, port) for name, ports in case.told("ports") for port in ports}
+    for name, taps in case.told("taps"):
+        for port_id in sorted(taps):
+            port = case.ports.get(port_id)
+            bound = port is not None and (port.host == name or not _settled(case, port))
+            if not bound and (name, port_id) not in wired:
+                yield Finding("I7", f"port {port_id}", f"Host {name} has a tap of it.", None, COMPARE)
+
+
+def networks_are_used(case: Case) -> Iterator[Finding]:
+    """I7: a host has bridges and DHCP servers of networks only that ports bound there are of."""
+    used = {(port.host, port.network_id) for port in case.rows.ports}
+    for name, networks in case.told("networks"):
+        for network in sorted(networks):
+            if (name, network) not in used:
+                what = f"Host {name} has a bridge or a DHCP server of it and no port."
+                yield Finding("I7", f"network {network}", what, None, COMPARE)

@@ -92,6 +92,20 @@ class Report:
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a host has that carries our mark.
+
+    :param wired: ports whose tap is up and on its network's bridge
+    :param ports: ports there is a tap of, carrying or closed
+    :param networks: networks there is a bridge or a DHCP server of
+    """
+
+    wired: frozenset[str]
+    ports: frozenset[str]
+    networks: frozenset[str]
+
+
 class NetworkError(errors.IaasError):
     """The host refused; the sentence is fit for an operator."""
 
@@ -126,6 +140,13 @@ class NetworkDriver(abc.ABC):
         that carry our mark.
 
         :raises NetworkError: nothing could be done at all.
+        """
+
+    @abc.abstractmethod
+    def holds(self) -> Held:
+        """Look at the host and return what it has of ours, whatever was desired; nothing is changed.
+
+        :raises NetworkError: the host cannot be looked at.
         """
 
     @abc.abstractmethod

@@ -230,6 +230,15 @@ class ComputeDriverContract(abc.ABC):
         with pytest.raises(promised.HypervisorError):
             driver.start(guest)
 
+    def test_a_host_says_whose_files_it_has_known_or_not(self, driver, image, running, make):
+        only_files = make()
+        driver.prepare(only_files, image, None)
+        assert {running.id, only_files.id} <= driver.disks()
+        assert only_files.id not in driver.guests()
+        for guest in (running, only_files):
+            driver.destroy(guest.id)
+        assert not {running.id, only_files.id} & driver.disks()
+
     # -- consoles ----------------------------------------------------------------------------------------
 
     def test_the_console_log_is_cut_from_its_end(self, driver, running):

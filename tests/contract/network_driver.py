@@ -274,6 +274,17 @@ class NetworkDriverContract:
         assert report.wired == {A.id}
         assert "gateway" in report.failed[FAR.id]
 
+    def test_a_host_says_what_it_has_of_ours(self, lab: Lab) -> None:
+        assert lab.driver.holds() == promised.Held(frozenset(), frozenset(), frozenset())
+        shut = replace(C, admin_up=False)
+        lab.driver.converge(make_desired(A, BAD_PORTS["bad pair"], shut, FAR))
+        held = lab.driver.holds()
+        assert held.wired == {A.id, FAR.id}
+        assert {A.id, FAR.id, C.id} <= held.ports <= {A.id, FAR.id, C.id, B.id}
+        assert held.networks == {NET.id, OTHER.id}
+        lab.driver.converge(make_desired(A))
+        assert lab.again().holds() == promised.Held(frozenset({A.id}), frozenset({A.id}), frozenset({NET.id}))
+
     def test_remove_all_leaves_nothing_and_may_be_repeated(self, lab: Lab) -> None:
         lab.driver.converge(make_desired(A, FAR))
         lab.driver.remove_all()

@@ -156,6 +156,11 @@ class FakeDriver(driver.ComputeDriver):
         with self._call("guests"):
             return {entry.id: entry.power for entry in self.world.all.values() if entry.power is not None}
 
+    def disks(self) -> set[str]:
+        with self._call("disks"):
+            entries = self.world.all.values()
+            return {entry.id for entry in entries if entry.disk_bytes is not None or entry.config_drive is not None}
+
     def console_log(self, guest_id: str, *, max_bytes: int) -> bytes:
         with self._call("console_log"):
             log = self._known(guest_id).log

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from iaas.network import driver
-from iaas.network.driver import Desired, NetworkError, Report
+from iaas.network.driver import Desired, Held, NetworkError, Report
 from iaas.network.drivers import plan as planning
 from iaas.network.drivers.matches import PROTOCOLS, Match
 from iaas.network.drivers.plan import IPAddress, Plan, Wire
@@ -125,6 +125,16 @@ class FakeDriver(driver.NetworkDriver):
         wired = frozenset(wire.port.id for wire in plan.wires if wire.port.admin_up)
         world.plan, world.desired, world.report = plan, desired, Report(wired, plan.failed)
         return world.report
+
+    def holds(self) -> Held:
+        self._well()
+        plan = self.world.plan
+        closed = {port.id for port in self.world.desired.ports if port.tap in plan.closed}
+        return Held(
+            wired=frozenset(wire.port.id for wire in plan.wires if wire.port.admin_up),
+            ports=frozenset(wire.port.id for wire in plan.wires) | closed,
+            networks=frozenset(network.id for network in plan.networks),
+        )
 
     def metadata_listener(self, network_id: str) -> socket.socket | None:
         if all(network.id != network_id for network in self.world.plan.networks):

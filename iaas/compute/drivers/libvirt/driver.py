@@ -10,7 +10,7 @@ from typing import Any
 from iaas.common import errors, runtime, shell, units
 from iaas.compute import driver
 from iaas.compute.driver import ConsoleAddress, Guest, HostFacts, HypervisorError, Image, Power
-from iaas.compute.drivers.libvirt import connection, console, power, private, selftest, xml
+from iaas.compute.drivers.libvirt import connection, console, disks, power, private, selftest, xml
 from iaas.compute.drivers.libvirt.disks import InstanceFolder
 from iaas.compute.drivers.libvirt.imagecache import ImageCache
 from iaas.compute.drivers.libvirt.settings import LibvirtSettings
@@ -146,6 +146,10 @@ class LibvirtDriver(driver.ComputeDriver):
 
     def guests(self) -> dict[str, Power]:
         return self._connection.run("list its guests", power.of_all)
+
+    def disks(self) -> set[str]:
+        folder = self.settings.instances_dir
+        return {path.name for path in folder.iterdir() if disks.ID.fullmatch(path.name)} if folder.exists() else set()
 
     def console_log(self, guest_id: str, *, max_bytes: int) -> bytes:
         self._known(guest_id)

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from iaas.common import runtime, shell
 from iaas.network import driver
-from iaas.network.driver import Desired, NetworkError, Report, bridge_name
+from iaas.network.driver import Desired, Held, NetworkError, Report, bridge_name
 from iaas.network.drivers import plan as planning
 from iaas.network.drivers.flat import dnsmasq, firewall, host, links, rules, slots
 from iaas.network.drivers.flat.settings import FlatSettings
@@ -57,6 +57,18 @@ class FlatDriver(driver.NetworkDriver):
 
     def converge(self, desired: Desired) -> Report:
         return runtime.native(self._converge, desired)
+
+    def holds(self) -> Held:
+        return runtime.native(self._holds)
+
+    def _holds(self) -> Held:
+        try:
+            there = links.read(self._host)
+        except shell.CommandFailed as error:
+            raise NetworkError(reason=error.message) from None
+        taps, bridges = links.ours(there, links.PORT), links.ours(there, links.NETWORK)
+        wired = {port_id for tap, port_id in taps.items() if there[tap].up and there[tap].master in bridges}
+        return Held(frozenset(wired), frozenset(taps.values()), frozenset({*bridges.values(), *self._dhcp.served()}))
 
     def metadata_listener(self, network_id: str) -> socket.socket | None:
         if network_id not in self._slots.taken:
