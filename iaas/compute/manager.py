@@ -21,6 +21,7 @@ from iaas.jobs.service import Manager
 LOG = logging.getLogger(__name__)
 STEPS = (build, delete, power)  # imported so that their steps are in the table
 GROUP = "iaas.compute.drivers"
+LOOK_DEADLINE = 30.0
 
 
 class ComputeManager(Manager):
@@ -80,6 +81,11 @@ class ComputeManager(Manager):
             host_ip=settings.agent_listen,
             agent_url=f"http://{settings.agent_listen}:{self._agent.port}",
         )
+
+    def truth(self) -> dict[str, Any]:
+        guests = runtime.native(self.driver.guests, timeout=LOOK_DEADLINE)
+        disks = runtime.native(self.driver.disks, timeout=LOOK_DEADLINE)
+        return {"guests": {guest: power.name for guest, power in guests.items()}, "disks": sorted(disks)}
 
     def periodics(self) -> list[Periodic]:
         return [

@@ -43,6 +43,13 @@ class Manager:
     def stop_host(self) -> None:
         """Let go of the back-end."""
 
+    def truth(self) -> dict[str, Any]:
+        """Look at the back-end and return what this host really has, in plain JSON values.
+
+        See :class:`iaas.doctor.HostTruth` for the words; nothing is changed. What is not named was not looked at.
+        """
+        return {}
+
     def periodics(self) -> list[Periodic]:
         """What the worker does by itself."""
         return []

@@ -22,6 +22,7 @@ LOG = logging.getLogger(__name__)
 STEPS = (wire,)  # imported so that its steps are in the table
 GROUP = "iaas.network.drivers"
 LISTEN_DEADLINE = 30.0
+LOOK_DEADLINE = 30.0
 
 
 class NetworkManager(Manager):
@@ -54,6 +55,10 @@ class NetworkManager(Manager):
         while self._relays:
             self._relays.popitem()[1].stop()
         runtime.native(self.driver.stop_host)
+
+    def truth(self) -> dict[str, Any]:
+        held = runtime.native(self.driver.holds, timeout=LOOK_DEADLINE)
+        return {"ports": sorted(held.wired), "taps": sorted(held.ports), "networks": sorted(held.networks)}
 
     def periodics(self) -> list[Periodic]:
         return periodic.table(self.converger.compare, self.clients.settings.network.converge_every)

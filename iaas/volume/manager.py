@@ -16,6 +16,7 @@ from iaas.volume.jobs.table import handlers
 
 STEPS = (create, delete)  # imported so that their steps are in the table
 GROUP = "iaas.volume.drivers"
+LOOK_DEADLINE = 60.0
 
 
 class VolumeManager(Manager):
@@ -37,6 +38,9 @@ class VolumeManager(Manager):
 
     def stop_host(self) -> None:
         runtime.native(self.driver.stop_host)
+
+    def truth(self) -> dict[str, Any]:
+        return {"volumes": runtime.native(self.driver.volumes, timeout=LOOK_DEADLINE)}
 
     def periodics(self) -> list[Periodic]:
         return [Periodic("look for orphans", 60.0, lambda: periodic.sweep_orphans(self), at_start=False)]
