@@ -102,6 +102,7 @@ class World:
         self.faults = Faults(seed, without)
         self.trace: list[str] = []
         self.findings: list[Finding] = []
+        self._well_from = 0.0
         self.outside = self.backend.process("outside")  # networks, operators and clients: nobody kills them
         self.before = runtime.install(self.backend)
         self.folder = Path(tempfile.mkdtemp(prefix="sim-", dir=SHM if SHM.is_dir() else None))
@@ -145,9 +146,14 @@ class World:
             self.say(f"killed at {point}")
             self.kill(process)
         elif pausing and faults.happens("pause"):
-            seconds = faults.between(2, 40)
+            seconds = faults.between(2, 20) if faults.chance.random() < 0.5 else faults.between(25, 40)
             self.say(f"stopped for {seconds:.1f} s")
-            self.backend.pause(process, seconds)
+            self.backend.pause(process, self.lasting(seconds))
+
+    def lasting(self, seconds: float) -> float:
+        """Note that a fault of now has its effect in so many seconds: until then things do not go well."""
+        self._well_from = max(self._well_from, self.backend.monotonic() + seconds)
+        return seconds
 
     def kill(self, process: Process) -> None:
         self.backend.kill(process)
@@ -222,22 +228,18 @@ class World:
         """Things go well from now on."""
         self.say("the faults are over")
         self.faults.over = True
+        self.lasting(0.0)
 
     def _settle(self) -> None:
         """Wait until nothing is wrong any more, for as long as it may take; what is wrong then, is."""
-        begun = runtime.monotonic()
         while True:
             runtime.sleep(10)
-            wrong = examine(self, quiet=True) + kept(self) if self._idle() or self._late(begun) else None
-            if wrong == []:
-                self.say("all is well")
-                return
-            if self._late(begun):
+            late = runtime.monotonic() - self._well_from >= QUIET
+            wrong = examine(self, quiet=True) + kept(self) if late or self._idle() else None
+            if late or wrong == []:
                 self.findings += wrong or ()
+                self.say("all is well" if not wrong else "it is not well")
                 return
-
-    def _late(self, begun: float) -> bool:
-        return runtime.monotonic() - begun >= QUIET
 
     def _idle(self) -> bool:
         found = self.database.line.raw.execute("SELECT 1 FROM jobs WHERE live_key IS NOT NULL LIMIT 1").fetchone()

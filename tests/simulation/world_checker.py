@@ -188,10 +188,22 @@ def kept(world: World) -> list[Finding]:
             found.append(Finding("I12", subject, "It was accepted, nobody deleted it, and it is gone."))
         elif promise.verb in ("stop", "start") and promise.id not in gone:
             found += _power_kept(promise, servers.get(promise.id), jobs, history)
+    found += _strangers(history, [*servers.values(), *volumes.values()])
     for (_, token), answers in history.tokens.items():
         if len(answers) > 1:
             found.append(Finding("I12", f"token {token}", f"It made {len(answers)} different sets of servers."))
     return found
+
+
+def _strangers(history: Any, rows: list[dict[str, Any]]) -> list[Finding]:
+    """Return what is there and nobody was told of; one may be for each request that had no sure answer."""
+    known = {promise.id for promise in history.promises}
+    strangers = Counter(row["name"] for row in rows if row["id"] not in known and not row["name"].startswith("token"))
+    return [
+        Finding("I12", f"name {name}", f"{count} of it are there that nobody asked for.")
+        for name, count in strangers.items()
+        if count > history.unknown[name]
+    ]
 
 
 def _power_kept(promise: Any, row: Any, jobs: dict[Any, Any], history: Any) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -37,10 +38,12 @@ class History:
     """What clients were promised, in order; and the ids each client token was answered with.
 
     :ivar unwanted: what somebody asked to delete, whether an answer came or not
+    :ivar unknown: how often a request to make something of a name had no answer, or one that may be wrong
     """
 
     promises: list[Promise] = field(default_factory=list)
     unwanted: set[str] = field(default_factory=set)
+    unknown: Counter[str] = field(default_factory=Counter)
     tokens: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
 
@@ -88,10 +91,16 @@ class Client:
             if answer.status == 202:
                 self._got("create", "server", answer.body["server"]["id"], answer)
                 return
+            self._unsure(name, answer)
             if answer.status == 0 and self._find(name):
                 return
             if not self._again(answer):
                 return
+
+    def _unsure(self, name: str, answer: Answer) -> None:
+        """Note an answer after which something may or may not be there."""
+        if answer.status in (0, 503):
+            self.world.history.unknown[name] += 1
 
     def _boot_with_token(self) -> None:
         token = f"token-{self.number}-{self.left}"
@@ -167,12 +176,14 @@ class Client:
                 return
 
     def make(self) -> None:
-        body = {"volume": {"size": self.chance.randint(1, 6)}}
+        name = f"v{self.number}-{self.left}"
+        body = {"volume": {"size": self.chance.randint(1, 6), "name": name}}
         for _ in range(TRIES):
             answer = self._ask("volume", "POST", "/volumes", body)
             if answer.status == 202:
                 self._got("create", "volume", answer.body["volume"]["id"], answer)
                 return
+            self._unsure(name, answer)
             if not self._again(answer):
                 return
 

@@ -77,8 +77,10 @@ class Trouble:
         """Return how long a call takes."""
         faults = self.world.faults
         if faults.happens("stuck driver"):
-            return faults.between(61, 130)
-        return faults.between(1, 25) if faults.happens("slow driver") else faults.between(0.01, 0.3)
+            return self.world.lasting(faults.between(61, 130))
+        if faults.happens("slow driver"):
+            return self.world.lasting(faults.between(1, 25))
+        return faults.between(0.01, 0.3)
 
     def reach(self, method: str, moment: str) -> None:
         """Pass one moment of a call: the daemon may die here, or the call fail."""

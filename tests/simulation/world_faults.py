@@ -16,7 +16,7 @@ from iaas.jobs import kinds
 #: fault → the highest rate at which it happens, per opportunity; its opportunities are in the comment
 HIGHEST: Mapping[str, float] = {
     "crash": 0.02,  # every point: a daemon is killed
-    "pause": 0.01,  # every point: a daemon is stopped for 2 to 40 s
+    "pause": 0.02,  # every point: a daemon is stopped for 2 to 40 s
     "slow driver": 0.2,  # driver calls: one takes 1 to 25 s
     "stuck driver": 0.02,  # driver calls: one takes 61 to 130 s
     "driver error before": 0.15,  # driver calls: refused, nothing was done
@@ -33,7 +33,7 @@ HIGHEST: Mapping[str, float] = {
     "database down": 0.003,  # transactions: for 1 to 15 s
     "purge": 0.1,  # every ten seconds: the broker loses what waits
     "clock step": 0.1,  # every ten seconds: the wall clock of a daemon jumps up to an hour
-    "host power": 0.03,  # every ten seconds: a host loses its power, and guests and daemons with it
+    "host power": 0.1,  # every ten seconds: a host loses its power, and guests and daemons with it
     "drain": 0.05,  # every ten seconds: a daemon is told to end
     "guest": 0.1,  # every ten seconds: a guest shuts itself down
     "image 503": 0.3,  # requests to the image service
@@ -87,7 +87,7 @@ class Faults:
 
     def _rate(self, highest: float) -> float:
         on, share = self.chance.random() < 0.5, self.chance.random()
-        return highest * share**2 if on else 0.0
+        return highest * share if on else 0.0
 
     def happens(self, kind: str) -> bool:
         """Whether a fault happens now; it is counted."""

@@ -28,7 +28,9 @@ class SimBroker(Broker):
         if faults.happens("message lost"):
             return ()
         if faults.happens("message late"):
-            self._world.backend.spawn_in(self._world.outside, self._deliver, faults.between(0.1, 20), queue, body)
+            self._world.backend.spawn_in(
+                self._world.outside, self._deliver, self._world.lasting(faults.between(0.1, 20)), queue, body
+            )
             return ()
         return (body, body) if faults.happens("message twice") else (body,)
 
