@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc, pool
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -29,6 +30,9 @@ PG_TRANSIENT = {
     "08001",
     "08004",
 }
+
+
+SQLITE_WAIT = 10.0  # seconds a writer waits for those of other processes
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def _sqlite(url: str) -> Engine:
         hide_parameters=True,
         connect_args={
             "check_same_thread": False,
-            "timeout": 10,
+            "timeout": SQLITE_WAIT,
             "isolation_level": None,
             "cached_statements": 512,
         },
@@ -101,10 +105,33 @@ def _sqlite(url: str) -> Engine:
             connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA busy_timeout=10000")
         connection.create_function("iaas_now", 0, runtime.time)
 
     return engine
+
+
+def begin_writing(connection: Connection) -> None:
+    """Become SQLite's one writer.
+
+    Another process may be it.  SQLite would wait for that in C, where no green thread runs, and longer and longer
+    between two looks, so that of several busy processes some starve; we look again every millisecond or two.
+
+    :raises OperationalError: others wrote for ten seconds on end.
+    """
+    raw: Any = connection.connection.dbapi_connection
+    deadline = runtime.monotonic() + SQLITE_WAIT
+    raw.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or runtime.monotonic() > deadline:
+                    raise exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
+            runtime.sleep(runtime.rng().uniform(0.0005, 0.0025))
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={SQLITE_WAIT * 1000:.0f}")
 
 
 def _green_psycopg2() -> None:

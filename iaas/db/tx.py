@@ -215,7 +215,7 @@ class Database:
     def _once(self, ctx: RequestContext, fn: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
         with self._writer, self.engine.connect() as connection:
             if self.dialect == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                engines.begin_writing(connection)
             tx = Tx(self, connection, ctx)
             result = fn(tx, *args, **kwargs)
             try:
