@@ -10,13 +10,14 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from iaas import __version__
-from iaas.cmd import systemd
+from iaas.cmd import admin, systemd
 from iaas.common import conf, errors, log, runtime
+from iaas.common.health import Check
 from iaas.db.tx import Database
-from iaas.jobs.service import WorkerService
+from iaas.jobs.service import STUCK, WorkerService
 
 LOG = logging.getLogger(__name__)
 DEFAULT_FILE = Path("/etc/iaas/iaas.conf")
@@ -38,6 +39,7 @@ class HttpPart:
         self._address = (host, port)
         self._max_clients = max_clients
         self._server: runtime.Server | None = None
+        self.clients = getattr(app, "clients", None)
 
     def start(self) -> None:
         """:raises Unavailable: the port is taken."""
@@ -51,6 +53,12 @@ class HttpPart:
     def stop(self) -> None:
         if self._server is not None:
             self._server.stop()
+            self._server = None
+
+    def health(self) -> list[Check]:
+        """Whether it listens."""
+        serves = self._server is not None
+        return [Check(f"{self.name} API", "listens", serves, why=None if serves else "It does not listen.")]
 
 
 class Closing:
@@ -99,7 +107,7 @@ def main(name: str, summary: str, parts: Callable[[conf.Settings], Sequence[Part
     try:
         settings = settings_of(args)
         log.setup(settings.log.level, settings.log.format, settings.log.file)
-        run(parts(settings))
+        run(admin.around(name, settings, parts(settings)))
     except errors.IaasError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(1)
@@ -109,14 +117,26 @@ def run(parts: Sequence[Part], ready: Callable[[], None] | None = None) -> None:
     """Start ``parts``, say so, wait for SIGTERM or SIGINT, and stop them, last first.
 
     SIGUSR1 writes the counters of the process to its log.
+
+    :raises SystemExit: a worker had to end by itself; its code tells systemd whether to start the process again.
     """
     stopped = runtime.event()
+    codes: list[int] = []
+
+    def end(code: int, why: str) -> None:
+        if code == STUCK:
+            _leave(code)
+        codes.append(code)
+        stopped.set()
+
     runtime.on_signal(signal.SIGUSR1, _log_counters)
     for number in (signal.SIGTERM, signal.SIGINT):
         runtime.on_signal(number, stopped.set)
     started: list[Part] = []
     try:
         for part in parts:
+            if isinstance(part, WorkerService):
+                part.on_end = end
             part.start()
             started.append(part)
         gc.collect()
@@ -133,6 +153,15 @@ def run(parts: Sequence[Part], ready: Callable[[], None] | None = None) -> None:
                 part.stop()
             except Exception:
                 LOG.exception("stopping %s failed", part)
+    if codes:
+        sys.exit(codes[0])
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process without stopping anything: a thread of it is stuck in a driver, and would hold that up too."""
+    systemd.notify("STOPPING=1")
+    logging.shutdown()
+    os._exit(code)
 
 
 def _log_counters() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from iaas.cmd import clients as connections
@@ -94,7 +95,8 @@ def network(settings: Any, clients: Clients | None = None) -> list[Part]:
     from iaas.network.manager import NetworkManager, driver_from
 
     made, host = clients or controller(settings), host_name(settings)
-    manager = NetworkManager(made, driver_from(settings), host)
+    folder = None if settings.network.driver == "fake" else Path(settings.network.state_dir)  # it keeps nothing
+    manager = NetworkManager(made, driver_from(settings), host, folder)
     return _worker(made, clients, WorkerService("network", made, host=host, manager=manager))
 
 
@@ -103,7 +105,7 @@ def volume(settings: Any, clients: Clients | None = None) -> list[Part]:
     from iaas.volume.manager import VolumeManager, driver_from
 
     made, host = clients or controller(settings), host_name(settings)
-    manager = VolumeManager(made, driver_from(settings), host)
+    manager = VolumeManager(made, driver_from(settings), host, Path(settings.volume.state_dir))
     service = WorkerService("volume", made, host=host, manager=manager, zone=settings.compute.zone)
     return _worker(made, clients, service)
 

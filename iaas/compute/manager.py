@@ -12,7 +12,6 @@ from iaas.common.periodic import Periodic
 from iaas.compute import periodic
 from iaas.compute.agent import Agent
 from iaas.compute.driver import ComputeDriver, HostFacts
-from iaas.compute.identity import HostIdentity
 from iaas.compute.jobs import build, delete, power
 from iaas.compute.jobs.table import handlers
 from iaas.db import hosts
@@ -37,13 +36,17 @@ class ComputeManager(Manager):
         self.clients = clients
         self.driver = driver
         self.host = host
-        self.identity: HostIdentity | None = None
+        self.folder = Path(clients.settings.compute.state_dir)
         self._agent: Agent | None = None
 
+    def take_host(self, binary: str) -> str | None:
+        host_id = super().take_host(binary)
+        Path(self.clients.settings.compute.state_dir).chmod(0o711)  # the hypervisor's own user passes to its disks
+        return host_id
+
     def start_host(self) -> None:
-        """Take the host's identity, make the hypervisor ready, and report what the host has."""
+        """Make the hypervisor ready, and report what the host has."""
         settings = self.clients.settings.compute
-        self.identity = runtime.native(HostIdentity, Path(settings.state_dir))
         runtime.native(self.driver.start_host)
         sock = runtime.listen(settings.agent_listen, settings.agent_port)
         idle = self.clients.settings.console.idle_timeout
@@ -54,13 +57,11 @@ class ComputeManager(Manager):
         if self._agent is not None:
             self._agent.stop()
         runtime.native(self.driver.stop_host)
-        if self.identity is not None:
-            self.identity.release()
 
     def report(self) -> None:
         """Tell the scheduler what this host has."""
         settings = self.clients.settings.compute
-        facts: HostFacts = runtime.native(self.driver.host_facts, timeout=30.0)
+        facts: HostFacts = self.calls.make(self.driver.host_facts, timeout=30.0)
         if self.identity is None or self._agent is None:
             raise RuntimeError("start_host comes first")
         self.clients.db.write(
@@ -69,6 +70,7 @@ class ComputeManager(Manager):
             self.identity.id,
             self.host,
             runtime.time(),
+            self.held,
             zone=settings.zone,
             hypervisor_hostname=facts.hostname,
             hypervisor_type=facts.hypervisor_type,

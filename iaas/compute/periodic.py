@@ -25,7 +25,7 @@ def compare_power(manager: ComputeManager) -> None:
     """Record guests that shut themselves down or were started behind our back; never start or stop one."""
     with manager.clients.db.read(context.admin()) as tx:
         rows = instances.on_host(tx, manager.host)
-    known = runtime.native(manager.driver.guests, timeout=30.0)
+    known = manager.calls.make(manager.driver.guests, timeout=30.0)
     for row in rows:
         power = known.get(row.id)
         state = INSTANCE.state_of(row)
@@ -56,7 +56,7 @@ def sweep_orphans(manager: ComputeManager) -> None:
 
     At most five a pass: a wrong database must not be able to empty a host.
     """
-    known = runtime.native(manager.driver.guests, timeout=30.0)
+    known = manager.calls.make(manager.driver.guests, timeout=30.0)
     with manager.clients.db.read(context.admin()) as tx:
         strangers = [guest for guest in known if instances.find(tx, guest) is None]
         ours = [guest for guest in strangers if _was_deleted(tx, guest, manager.host)]
@@ -65,7 +65,7 @@ def sweep_orphans(manager: ComputeManager) -> None:
     for guest in ours[:MAX_REMOVALS]:
         LOG.warning("guest %s outlived its deletion and is removed", guest)
         with manager.engine.exclusively(guest):
-            runtime.native(manager.driver.destroy, guest, timeout=60.0)
+            manager.calls.make(manager.driver.destroy, guest, timeout=60.0)
 
 
 def _was_deleted(tx: Tx, guest_id: str, host: str) -> bool:

@@ -18,15 +18,20 @@ from iaas.db.engines import db_now
 from iaas.db.models.hosts import hosts, services
 from iaas.db.tx import Tx
 
-COMPUTE = "iaas-compute"
+COMPUTE, NETWORK = "iaas-compute", "iaas-network"
+_networking = services.alias("networking")  # the network worker of the same host, if it has one
+_DEGRADED = sa.func.coalesce(services.c.degraded, _networking.c.degraded)
 _NOW = sa.select(db_now()).scalar_subquery()  # once, not for every host
 #: what a decision is made from: narrow, as there may be many
 COLUMNS = (
     hosts.c.id, hosts.c.name, hosts.c.zone, hosts.c.vcpus, hosts.c.memory_mb, hosts.c.reserved_memory_mb,
     hosts.c.disk_gb, hosts.c.used_vcpus, hosts.c.used_memory_mb, hosts.c.used_disk_gb, hosts.c.running,
     services.c.disabled, services.c.forced_down, services.c.draining, (_NOW - services.c.seen_at).label("silent_for"),
+    _DEGRADED.label("degraded"),
 )  # fmt: skip
-_HOSTS = hosts.join(services, sa.and_(services.c.host == hosts.c.name, services.c.binary == COMPUTE))
+_HOSTS = hosts.join(services, sa.and_(services.c.host == hosts.c.name, services.c.binary == COMPUTE)).outerjoin(
+    _networking, sa.and_(_networking.c.host == hosts.c.name, _networking.c.binary == NETWORK)
+)
 
 
 def _value(name: str, kind: Any) -> Any:
@@ -43,6 +48,7 @@ FREE: dict[str, sa.ColumnElement[Any]] = {
 REFUSALS: dict[str, sa.ColumnElement[bool]] = {
     "up": sa.or_(services.c.forced_down, services.c.seen_at < _NOW - _value("down_after", sa.Double())),
     "enabled": sa.or_(services.c.disabled, services.c.draining),
+    "healthy": _DEGRADED.is_not(None),
     "not tried before": hosts.c.name.in_(sa.bindparam("excluded", expanding=True)),
     "availability zone": hosts.c.zone != _value("zone", sa.String()),
     "wanted host": hosts.c.name != _value("host", sa.String()),

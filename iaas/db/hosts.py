@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from iaas.db.models.hosts import allocations, hosts, placements, services
 from iaas.db.models.instances import instances
 from iaas.db.tx import Tx
 
-COMPUTE = "iaas-compute"
+COMPUTE, NETWORK = "iaas-compute", "iaas-network"
 
 
 class HostNotFound(errors.IaasError):
@@ -22,9 +23,46 @@ class HostNotFound(errors.IaasError):
     template = "Host {host} could not be found."
 
 
+class NameTaken(errors.IaasError):
+    kind = errors.Kind.CONFLICT
+    template = (
+        "Another machine is {binary} on {host} already: its host id is {other}, {heard}; the "
+        "id of this one is {mine}. Give this machine a name of its own ([compute] host), or, if the other is gone for "
+        "good, forget it: iaas-manage service remove {binary} {host}"
+    )
+
+
+class Superseded(errors.IaasError):
+    kind = errors.Kind.CONFLICT
+    template = "A later start of the worker on {host} has taken its place."
+
+
 class ServiceNotFound(errors.IaasError):
     kind = errors.Kind.NOT_FOUND
     template = "Service {service_id} could not be found."
+
+
+@dataclass(frozen=True)
+class Incarnation:
+    """One start of a service; only the latest one may touch its host.
+
+    :ivar number: which start of the service; None for one that any number of processes may be, such as a scheduler
+    """
+
+    service_id: str
+    number: int | None
+
+    def guard(self) -> list[sa.ColumnElement[bool]]:
+        """What holds of the service's row while this is its latest start."""
+        latest = [] if self.number is None else [services.c.incarnation == self.number]
+        return [services.c.id == self.service_id, *latest]
+
+
+def is_latest(held: Incarnation | None) -> list[sa.ColumnElement[bool]]:
+    """What to add to the guard of a statement that only the latest start of a service may do."""
+    if held is None or held.number is None:
+        return []
+    return [sa.exists().where(*held.guard())]
 
 
 def claim(tx: Tx, host: Any, instance: Any, ratios: Any) -> bool:
@@ -135,35 +173,81 @@ def remove_host(tx: Tx, name: str) -> bool:
     return tx.one(sa.select(hosts.c.id).where(hosts.c.name == name)) is None
 
 
-def keep_host(tx: Tx, host_id: str, name: str, now: float, **facts: Any) -> None:
-    """Record what a compute host has: insert it the first time, update what changed later."""
-    if tx.count(sa.update(hosts).where(hosts.c.name == name).values(updated_at=now, **facts)) == 0:
+def keep_host(tx: Tx, host_id: str, name: str, now: float, held: Incarnation | None = None, **facts: Any) -> None:
+    """Record what a compute host has: insert it the first time, update what changed later.
+
+    :raises NameTaken: another machine is the host of that name.
+    :raises Superseded: ``held`` is not the latest start of the host's worker.
+    """
+    mine = (hosts.c.name == name, hosts.c.id == host_id, *is_latest(held))
+    if tx.count(sa.update(hosts).where(*mine).values(updated_at=now, **facts)) == 1:
+        return
+    other = tx.one(sa.select(hosts).where(hosts.c.name == name))
+    if other is None:
         tx.insert(hosts, id=host_id, name=name, created_at=now, updated_at=now, **facts)
+    elif other.id != host_id:
+        heard = f"it last reported {max(0.0, now - other.updated_at):.0f} s ago"
+        raise NameTaken(binary=COMPUTE, host=name, other=other.id, mine=host_id, heard=heard)
+    else:
+        raise Superseded(host=name)
 
 
 # -- services ----------------------------------------------------------------------------------------------
 
 
-def start_service(tx: Tx, service_id: str, binary: str, host: str, zone: str) -> None:
-    """Record that a service of this process is there; a later start of the same one is a new incarnation."""
+def start_service(
+    tx: Tx,
+    service_id: str,
+    binary: str,
+    host: str,
+    zone: str,
+    *,
+    host_id: str | None = None,
+    ready: bool = True,
+    admin_url: str | None = None,
+) -> Incarnation:
+    """Record that a service of this process is there, and return which start of it this is.
+
+    :param host_id: the machine, if the service keeps state there; only this one may be the service from now on
+    :param ready: False if it takes no work yet, until :func:`ready`
+    :param admin_url: where its process says how it is
+    :raises NameTaken: another machine is this service of ``host``.
+    """
     where = (services.c.binary == binary, services.c.host == host)
-    values = {"zone": zone, "started_at": db_now(), "seen_at": db_now(), "draining": False}
-    again = sa.update(services).where(*where).values(incarnation=services.c.incarnation + 1, **values)
+    values: dict[str, Any] = {"zone": zone, "started_at": db_now(), "draining": not ready, "degraded": None}
+    values["admin_url"] = admin_url
+    if ready:
+        values["seen_at"] = db_now()
+    mine = []
+    if host_id is not None:
+        values["host_id"] = host_id
+        mine = [sa.or_(services.c.host_id.is_(None), services.c.host_id == host_id)]
+    again = sa.update(services).where(*where, *mine).values(incarnation=services.c.incarnation + 1, **values)
     if tx.count(again) == 0:
-        row = sa.insert(services).values(id=service_id, binary=binary, host=host, incarnation=1, **values)
-        tx.execute(row)
+        for row in all_services(tx, binary=binary, host=host):
+            heard = f"it was last heard of {row.silent_for:.0f} s ago" if row.seen_at else "it never became ready"
+            raise NameTaken(binary=binary, host=host, other=row.host_id, mine=host_id, heard=heard)
+        values = {"seen_at": 0.0, **values}
+        tx.execute(sa.insert(services).values(id=service_id, binary=binary, host=host, incarnation=1, **values))
+        return Incarnation(service_id, 1)
+    found = tx.one(sa.select(services.c.id, services.c.incarnation).where(*where))
+    assert found is not None  # noqa: S101  updated above, in this transaction
+    return Incarnation(found.id, found.incarnation)
 
 
-def beat(tx: Tx, binary: str, host: str) -> bool:
-    """Record that the service lives; False if its row is gone."""
-    where = (services.c.binary == binary, services.c.host == host)
-    return tx.count(sa.update(services).where(*where).values(seen_at=db_now())) == 1
+def ready(tx: Tx, held: Incarnation) -> bool:
+    """Record that the service takes work from now on; False if this is not its latest start."""
+    return tx.count(sa.update(services).where(*held.guard()).values(seen_at=db_now(), draining=False)) == 1
 
 
-def drain(tx: Tx, binary: str, host: str) -> None:
+def beat(tx: Tx, held: Incarnation, degraded: str | None = None) -> bool:
+    """Record that the service lives, and what is wrong with it; False if this is not its latest start."""
+    return tx.count(sa.update(services).where(*held.guard()).values(seen_at=db_now(), degraded=degraded)) == 1
+
+
+def drain(tx: Tx, held: Incarnation) -> None:
     """Record that the service takes no more work: the scheduler passes its host by until it starts again."""
-    where = (services.c.binary == binary, services.c.host == host)
-    tx.execute(sa.update(services).where(*where).values(draining=True))
+    tx.execute(sa.update(services).where(*held.guard()).values(draining=True))
 
 
 def all_services(tx: Tx, **equal: Any) -> Sequence[sa.Row[Any]]:

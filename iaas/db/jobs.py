@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from iaas.db import codec
+from iaas.db import codec, hosts
 from iaas.db.engines import db_now
 from iaas.db.models.jobs import jobs
 from iaas.db.tx import DuplicateKey, Tx
@@ -29,8 +29,13 @@ def add(tx: Tx, **values: Any) -> None:
     tx.insert(jobs, state=PENDING, live_key=key, **values)
 
 
-def claim(tx: Tx, job_id: str, topics: Sequence[str], owner: str, lease: float) -> sa.Row[Any] | None:
-    """Take a job for ``lease`` seconds; None if somebody has it, it ended, or it is not ours or not due."""
+def claim(
+    tx: Tx, job_id: str, topics: Sequence[str], owner: str, lease: float, held: hosts.Incarnation | None = None
+) -> sa.Row[Any] | None:
+    """Take a job for ``lease`` seconds; None if somebody has it, it ended, or it is not ours or not due.
+
+    :param held: take nothing if this is not the latest start of the worker
+    """
     statement = (
         sa.update(jobs)
         .where(
@@ -39,6 +44,7 @@ def claim(tx: Tx, job_id: str, topics: Sequence[str], owner: str, lease: float) 
             jobs.c.lease_until < db_now(),
             jobs.c.not_before <= db_now(),
             jobs.c.topic.in_(topics),
+            *hosts.is_latest(held),
         )
         .values(
             state=RUNNING,
@@ -87,11 +93,11 @@ def postpone(tx: Tx, job: Any, owner: str, delay: float, **values: Any) -> bool:
     return tx.count(statement) == 1
 
 
-def renew(tx: Tx, job_ids: Iterable[str], owner: str, lease: float) -> int:
-    """Prolong the leases of the jobs whose handlers run here now."""
+def renew(tx: Tx, job_ids: Iterable[str], owner: str, lease: float, held: hosts.Incarnation | None = None) -> int:
+    """Prolong the leases of the jobs whose handlers run here now, unless a later start of the worker took over."""
     statement = (
         sa.update(jobs)
-        .where(jobs.c.id.in_(list(job_ids)), jobs.c.owner == owner, jobs.c.state == RUNNING)
+        .where(jobs.c.id.in_(list(job_ids)), jobs.c.owner == owner, jobs.c.state == RUNNING, *hosts.is_latest(held))
         .values(lease_until=db_now() + lease)
     )
     return tx.count(statement)

@@ -12,8 +12,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from iaas.common import context, errors, log, points, runtime
-from iaas.db import codec
+from iaas.common import context, errors, log, metrics, points, runtime
+from iaas.db import codec, hosts
 from iaas.db import jobs as db
 from iaas.db.tx import Database, Tx
 from iaas.jobs import outcomes, submit
@@ -33,7 +33,11 @@ class Engine:
 
     :param worker: handed to handlers as ``work.worker``
     :param name: who we are in the rows: ``compute.host1``; made unique per process
+    :ivar held: which start of the worker this is: a later one takes its jobs and their leases; None asks for nothing
+    :ivar missed: how many sweeps in a row found due jobs
     """
+
+    held: hosts.Incarnation | None = None
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Engine:
         bell: submit.Ringer,
         worker: Any,
     ) -> None:
+        self.name = f"iaas-{name.partition('.')[0]}"
         self.owner = f"{name[:40]}:{runtime.uuid()[:8]}"
         self.db = database
         self.settings = settings
@@ -56,6 +61,8 @@ class Engine:
         self._live: set[str] = set()
         self._seats = runtime.semaphore(settings.queue.pool_size)
         self._stopping = runtime.event()
+        self._swept: float | None = None
+        self.missed = 0
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -65,9 +72,13 @@ class Engine:
         runtime.spawn(self._loop, self.settings.jobs.sweep_every, self.sweep)
         runtime.spawn(self._loop, self.settings.jobs.renew_every, self.renew)
 
+    def close(self) -> None:
+        """Claim nothing more from now on."""
+        self._stopping.set()
+
     def stop(self) -> None:
         """Claim nothing more, let running steps end for a while, and return."""
-        self._stopping.set()
+        self.close()
         deadline = runtime.monotonic() + self.settings.jobs.drain_seconds
         while self._live and runtime.monotonic() < deadline:
             runtime.sleep(0.05)
@@ -83,15 +94,30 @@ class Engine:
         """Take on due jobs nobody rang for; return how many were found."""
         with self.db.read(context.admin("sweep")) as tx:
             found = db.due(tx, self.topics, self.settings.jobs.sweep_limit)
+        self._swept, self.missed = runtime.monotonic(), self.missed + 1 if found else 0
+        metrics.SWEPT.add(self.name, amount=len(found))
         for row in found:
             runtime.spawn(self.run, row.id, row.resource_id)
         return len(found)
+
+    def swept_for(self) -> float | None:
+        """Return how many seconds ago the last sweep was, None before the first."""
+        return None if self._swept is None else runtime.monotonic() - self._swept
+
+    def load(self) -> tuple[int, int]:
+        """Return how many jobs run here, and how many can at the same time."""
+        return len(self._live), self.settings.queue.pool_size
+
+    @property
+    def full(self) -> bool:
+        return len(self._live) >= self.settings.queue.pool_size
 
     def renew(self) -> None:
         """Prolong the leases of the handlers that run now."""
         live = list(self._live)
         if live:
-            self.db.write(context.admin("renew"), db.renew, live, self.owner, self.settings.jobs.lease)
+            lease = self.settings.jobs.lease
+            self.db.write(context.admin("renew"), db.renew, live, self.owner, lease, self.held)
 
     def exclusively(self, resource_id: str) -> contextlib.AbstractContextManager[None]:
         """Hold the lock under which every handler of this process works on a resource."""
@@ -104,7 +130,8 @@ class Engine:
         if self._stopping.is_set():
             return
         with self._seats, self._locks.of(resource_id):
-            job = self.db.write(context.admin(), db.claim, job_id, self.topics, self.owner, self.settings.jobs.lease)
+            lease = self.settings.jobs.lease
+            job = self.db.write(context.admin(), db.claim, job_id, self.topics, self.owner, lease, self.held)
             if job is None:
                 return
             log.bind(job.request_id)

@@ -34,11 +34,12 @@ class NetworkManager(Manager):
 
     handlers = handlers.table
 
-    def __init__(self, clients: Any, driver: NetworkDriver, host: str) -> None:
+    def __init__(self, clients: Any, driver: NetworkDriver, host: str, folder: Path | None = None) -> None:
         self.clients = clients
+        self.folder = folder
         self.driver = driver
         self.host = host
-        self.converger = Converger(clients.db, driver, host, self._serve_metadata)
+        self.converger = Converger(clients.db, driver, host, self._serve_metadata, self._call)
         self._relays: dict[str, runtime.Server] = {}
         self._stopping = False
 
@@ -62,6 +63,9 @@ class NetworkManager(Manager):
 
     def periodics(self) -> list[Periodic]:
         return periodic.table(self.converger.compare, self.clients.settings.network.converge_every)
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        return self.calls.make(*args, **kwargs)
 
     @rpc.endpoint
     def changed(self, ctx: RequestContext) -> None:

@@ -34,6 +34,7 @@ class HostState:
     free_memory_mb: float
     free_disk_gb: float
     running: int
+    degraded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def snapshot(rows: Iterable[Any], settings: Any) -> list[HostState]:
             free_memory_mb=(row.memory_mb - row.reserved_memory_mb) * settings.ram_ratio - row.used_memory_mb,
             free_disk_gb=row.disk_gb * settings.disk_ratio - row.used_disk_gb,
             running=row.running,
+            degraded=row.degraded,
         )
         for row in rows
     ]

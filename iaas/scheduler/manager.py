@@ -15,6 +15,7 @@ class SchedulerManager(Manager):
     """Places what has no host yet."""
 
     handlers = handlers.table
+    bound = False
 
     def __init__(self, clients: Any) -> None:
         self.clients = clients

@@ -28,8 +28,9 @@ class VolumeManager(Manager):
 
     handlers = handlers.table
 
-    def __init__(self, clients: Any, driver: VolumeDriver, host: str) -> None:
+    def __init__(self, clients: Any, driver: VolumeDriver, host: str, folder: Path | None = None) -> None:
         self.clients = clients
+        self.folder = folder
         self.driver = driver
         self.host = host
 

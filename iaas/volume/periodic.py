@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from iaas.common import context, runtime
+from iaas.common import context
 from iaas.db import jobs, volumes
 from iaas.db.tx import Tx
 
@@ -21,7 +21,7 @@ def sweep_orphans(manager: VolumeManager) -> None:
 
     At most five a pass: a wrong database must not be able to empty a back-end.
     """
-    known = runtime.native(manager.driver.volumes, timeout=60.0)
+    known = manager.calls.make(manager.driver.volumes, timeout=60.0)
     with manager.clients.db.read(context.admin()) as tx:
         strangers = [volume_id for volume_id in sorted(known) if volumes.find(tx, volume_id) is None]
         ours = [volume_id for volume_id in strangers if _was_deleted(tx, volume_id, manager.host)]
@@ -30,7 +30,7 @@ def sweep_orphans(manager: VolumeManager) -> None:
     for volume_id in ours[:MAX_REMOVALS]:
         LOG.warning("volume %s outlived its deletion and is removed", volume_id)
         with manager.engine.exclusively(volume_id):
-            runtime.native(manager.driver.delete, volume_id, timeout=300.0)
+            manager.calls.make(manager.driver.delete, volume_id, timeout=300.0)
 
 
 def _was_deleted(tx: Tx, volume_id: str, host: str) -> bool:

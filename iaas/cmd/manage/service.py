@@ -14,7 +14,7 @@ from iaas.common import errors
 CHOSEN = ("iaas-compute", "iaas-volume")
 COLUMNS = {
     "binary": "Service", "host": "Host", "zone": "Zone", "state": "State", "status": "Status",
-    "silent_seconds": "Silent (s)", "disabled_reason": "Reason",
+    "silent_seconds": "Silent (s)", "disabled_reason": "Reason", "degraded": "Degraded",
 }  # fmt: skip
 
 
@@ -25,12 +25,13 @@ def command() -> None:
 
 def shown(world: World, row: Any) -> dict[str, Any]:
     up = row.silent_for <= world.settings.scheduler.down_after and not row.forced_down
+    state = "down" if not up else "up" if row.degraded is None else "degraded"
     status = "disabled" if row.disabled else "draining" if row.draining else "enabled"
     return {
-        "id": row.id, "binary": row.binary, "host": row.host, "zone": row.zone, "state": "up" if up else "down",
+        "id": row.id, "binary": row.binary, "host": row.host, "zone": row.zone, "state": state,
         "status": status, "disabled_reason": row.disabled_reason, "forced_down": row.forced_down,
         "silent_seconds": round(row.silent_for, 1), "seen_at": time(row.seen_at), "started_at": time(row.started_at),
-        "incarnation": row.incarnation,
+        "incarnation": row.incarnation, "host_id": row.host_id, "degraded": row.degraded,
     }  # fmt: skip
 
 
@@ -108,7 +109,7 @@ def remove(world: World, binary: str, host: str) -> None:
 
     with world.db.read(world.ctx) as tx:
         facts = shown(world, _get(tx, binary, host))
-    if facts["state"] == "up":
-        raise errors.Conflict(reason=f"{binary} on {host} is up and would come back; stop the daemon first.")
+    if facts["state"] != "down":
+        raise errors.Conflict(reason=f"{binary} on {host} runs and would come back; stop the daemon first.")
     hosts.remove_service(world.clients, world.ctx, facts["id"])
     world.out.said(f"{binary} on {host} is forgotten.", **facts)

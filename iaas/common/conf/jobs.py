@@ -16,5 +16,12 @@ OPTIONS = [
     cfg.IntOpt("sweep_limit", default=50, min=1, max=1000, help="Jobs one sweep takes on."),
     cfg.IntOpt("max_pending", default=10_000, min=1, help="Live jobs in the cloud before new ones are answered 503."),
     cfg.IntOpt("max_pending_per_project", default=2_000, min=1, help="Live jobs of one project before 503."),
+    cfg.FloatOpt(
+        "stuck_after",
+        default=300.0,
+        min=1,
+        max=86_400,
+        help="Seconds a call of a driver may be late before the worker ends itself, to be started anew.",
+    ),
     cfg.FloatOpt("drain_seconds", default=30.0, min=1, max=300, help="Seconds a worker that ends lets steps finish."),
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +27,12 @@ def drive(work: Work, method: str, *args: Any, **kwargs: Any) -> Any:
     """Call the driver in a native thread, with the method's deadline on top of what the guest is granted."""
     driver = work.worker.driver
     deadline = driver.deadlines.get(method, 60.0) + kwargs.get("timeout", 0.0)
-    return runtime.native(functools.partial(getattr(driver, method), *args, **kwargs), timeout=deadline)
+
+    def call() -> Any:
+        return getattr(driver, method)(*args, **kwargs)
+
+    call.__name__ = method
+    return work.worker.calls.make(call, timeout=deadline)
 
 
 def on_this_host(work: Work, method: str, *args: Any) -> None:

@@ -12,12 +12,15 @@ services = base.table(
     base.uuid(),
     base.ident("binary", nullable=False),  # iaas-compute, iaas-scheduler, …
     base.ident("host", nullable=False),
+    base.uuid("host_id"),  # from the state folder: two machines of one name differ in it; NULL: it keeps no state
     base.ident("zone", nullable=False, default="internal"),
     base.flag("disabled"),
     base.text("disabled_reason"),
     base.flag("forced_down"),
     base.flag("draining"),
     base.count("incarnation"),
+    base.text("degraded"),  # which call of its driver does not come back; NULL: it is well
+    base.text("admin_url"),  # where its process says how it is, and what its host has
     base.time("started_at", nullable=False),
     base.time("seen_at", nullable=False),  # by the database's clock
     sa.UniqueConstraint("binary", "host"),

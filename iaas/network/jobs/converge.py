@@ -38,15 +38,22 @@ class Converger:
     """The passes of one host.
 
     :param after: called with what the host has now, at the end of each good pass
+    :param call: makes a call into the driver, by ``timeout``
     """
 
     def __init__(
-        self, database: Any, driver: NetworkDriver, host: str, after: Callable[[Desired], None] = lambda _: None
+        self,
+        database: Any,
+        driver: NetworkDriver,
+        host: str,
+        after: Callable[[Desired], None] = lambda _: None,
+        call: Callable[..., Any] = runtime.native,
     ) -> None:
         self._db = database
         self._driver = driver
         self._host = host
         self._after = after
+        self._call = call
         self._turn = runtime.lock()
         self._guard = runtime.lock()
         self._next: Pass | None = None
@@ -74,7 +81,7 @@ class Converger:
         try:
             with self._db.read(context.admin()) as tx:
                 wanted, mine.rows = desired.read(tx, self._host)
-            mine.report = runtime.native(self._driver.converge, wanted, timeout=DEADLINE)
+            mine.report = self._call(self._driver.converge, wanted, timeout=DEADLINE)
             self.passes += 1
             self._after(wanted)
         except Exception as error:

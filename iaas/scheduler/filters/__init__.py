@@ -20,6 +20,7 @@ GROUP = "iaas.scheduler.filters"
 ALL: dict[str, Filter] = {
     "up": state.is_up,
     "enabled": state.is_enabled,
+    "healthy": state.is_healthy,
     "not tried before": state.not_excluded,
     "availability zone": state.in_zone,
     "wanted host": state.is_wanted_host,

@@ -17,6 +17,11 @@ def is_enabled(request: Request, host: HostState) -> Miss | None:
     return None if host.enabled else Miss("disabled or draining")
 
 
+def is_healthy(request: Request, host: HostState) -> Miss | None:
+    """Every call of the host's compute and network workers into their drivers comes back in time."""
+    return None if host.degraded is None else Miss(f"degraded: {host.degraded}")
+
+
 def not_excluded(request: Request, host: HostState) -> Miss | None:
     """This build has not failed on the host before."""
     return Miss("an earlier try failed there") if host.name in request.excluded else None

@@ -39,7 +39,7 @@ def choose(work: Work) -> None:
 
 
 def _takes_work(service: Any, down_after: float) -> bool:
-    refused = service.disabled or service.forced_down or service.draining
+    refused = service.disabled or service.forced_down or service.draining or service.degraded is not None
     return not refused and service.silent_for <= down_after
 
 
@@ -48,7 +48,7 @@ def _why(work: Work, zone: str | None) -> str:
     if work.args.get("excluded") and failed:
         return failed[-1]  # what the last service said tells more than that no other is left
     where = f" in zone {zone}" if zone else ""
-    return f"No volume service is up and enabled{where}; the volume was not made."
+    return f"No volume service is up, enabled and well{where}; the volume was not made."
 
 
 @handlers.step("forget_volume", "forget")

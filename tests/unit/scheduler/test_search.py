@@ -45,6 +45,12 @@ def fill(database, rows):
             flags = {name: fields.pop(name) for name in ("disabled", "forced_down", "draining")}
             seen = now - fields.pop("silent_for") - 0.2
             name, zone = f"h{number:04d}", fields.pop("zone")
+            flags["degraded"] = fields.pop("degraded", None)
+            if wires := fields.pop("network_degraded", None):
+                tx.insert(
+                    services, id=runtime.uuid(), binary="iaas-network", host=name, zone=zone, started_at=now,
+                    seen_at=now, degraded=wires,
+                )  # fmt: skip
             tx.insert(
                 services, id=runtime.uuid(), binary="iaas-compute", host=name, zone=zone, started_at=now, seen_at=seen,
                 **flags,
@@ -55,8 +61,9 @@ def fill(database, rows):
             )  # fmt: skip
         # a host of another kind of worker is no compute host's service
         tx.insert(
-            services, id=runtime.uuid(), binary="iaas-network", host="h0000", zone="a", started_at=now, seen_at=now
-        )
+            services, id=runtime.uuid(), binary="iaas-volume", host="h0000", zone="a", started_at=now, seen_at=now,
+            degraded="The driver's delete has not come back for 300 s.",
+        )  # fmt: skip
 
     database.write(CTX, write)
 
@@ -95,6 +102,8 @@ HOSTS = st.builds(
     disabled=rarely(),
     forced_down=rarely(),
     draining=rarely(),
+    degraded=st.sampled_from([None, None, None, None, "late"]),
+    network_degraded=st.sampled_from([None, None, None, None, "late"]),
     silent_for=st.sampled_from([1.0, 1.0, 30.0, 90.0]),
 )
 REQUESTS = st.builds(

@@ -1,4 +1,4 @@
-"""Who this host is: an id kept in its state folder, and a lock that only one worker of it can hold.
+"""Who a worker's host is: an id kept in the worker's state folder, and a lock that only one process can hold.
 
 A host that is renamed keeps its id, so that it can never be taken for a new, empty one.
 """
@@ -14,23 +14,22 @@ from iaas.common import errors, runtime
 
 class HostTaken(errors.IaasError):
     kind = errors.Kind.CONFLICT
-    template = "Another iaas-compute serves {folder} already; stop it before starting this one."
+    template = "Another {binary} serves {folder} already; stop it before starting this one."
 
 
 class HostIdentity:
     """The id of this host, locked for this process."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, binary: str) -> None:
         """:raises HostTaken: another process serves the same folder."""
         state_dir.mkdir(parents=True, exist_ok=True)
-        state_dir.chmod(0o711)  # the hypervisor's own user passes through to the disks it was given
         path = state_dir / "host-id"
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._file)
-            raise HostTaken(folder=state_dir) from None
+            raise HostTaken(binary=binary, folder=state_dir) from None
         text = os.read(self._file, 64).decode().strip()
         if not text:
             text = runtime.uuid()
