@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from iaas.cmd import daemon, embedded, parts
+from iaas.cmd import admin, daemon, embedded, parts
 from iaas.common import conf, errors, log, shell
 from iaas.common.rest import wire
 
@@ -37,7 +37,8 @@ def main() -> None:
         settings = conf.load([state_dir / "iaas.conf", *(args.config_file or [])], args.set)
         log.setup(settings.log.level, settings.log.format, settings.log.file or str(state_dir / "iaas.log"))
         url = wire.public_url(settings, settings.identity.port) + "/v3"
-        daemon.run(parts.everything(settings), lambda: print(f"ready {url}", flush=True))
+        served = admin.around("iaas-all", settings, parts.everything(settings))
+        daemon.run(served, lambda: print(f"ready {url}", flush=True))
         os.close(lock)
     except errors.IaasError as error:
         print(f"iaas-all: {error}", file=sys.stderr)

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from iaas.common import conf, context, runtime
+from iaas.common.conf import admin
 from iaas.common.rest import wire
 from iaas.db import migrate
 
 PORTS = {
     "identity.port": 5000, "image.port": 9292, "api.compute_port": 8774, "api.ec2_port": 8773,
     "api.metadata_port": 8775, "api.volume_port": 8776, "api.network_port": 9696, "compute.agent_port": 8779,
-    "console.port": 6080,
+    "console.port": 6080, **{f"admin.{name}_port": port for name, port in admin.PORTS.items()},
 }  # fmt: skip
 FLAVORS = (
     ("m1.nano", 1, 128, 1), ("m1.micro", 1, 192, 1), ("m1.tiny", 1, 512, 1), ("m1.small", 1, 2048, 20),

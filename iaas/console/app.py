@@ -13,6 +13,7 @@ import urllib.parse
 from typing import Any
 
 from iaas.common import context, errors, runtime, streams
+from iaas.common.health import Check
 from iaas.common.streams import Refused, Request
 from iaas.console import websocket
 from iaas.console.relay import Session
@@ -50,7 +51,7 @@ class ConsoleProxy:
 
     def __init__(self, clients: Any) -> None:
         """:raises Invalid: an origin or a URL of ``[console]`` is not one."""
-        self._clients = clients
+        self.clients = self._clients = clients
         self._settings = clients.settings.console
         urls = [self._settings.url, self._settings.novnc_url, *self._settings.allowed_origins]
         self._origins = frozenset(origin_of(url) for url in urls if url)
@@ -72,6 +73,12 @@ class ConsoleProxy:
         """End every console, too."""
         if self._server is not None:
             self._server.stop()
+            self._server = None
+
+    def health(self) -> list[Check]:
+        """Whether it listens."""
+        serves = self._server is not None
+        return [Check("console proxy", "listens", serves, why=None if serves else "It does not listen.")]
 
     def _handle(self, request: Request) -> None:
         token = self._token(request)

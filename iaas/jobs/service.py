@@ -87,10 +87,6 @@ class Manager:
         """
         return {}
 
-    def truth(self) -> dict[str, Any]:
-        """Say what the host really has, as far as this worker can: plain values, for who compares it with the rows."""
-        return {}
-
     def periodics(self) -> list[Periodic]:
         """What the worker does by itself."""
         return []

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from iaas.common import context
+from iaas.common import context, runtime
 from iaas.common import errors as common_errors
 from iaas.common.rpc import endpoints, errors
 from iaas.common.rpc.message import Message
@@ -28,6 +28,7 @@ class RpcServer:
         self._methods = endpoints.table(manager)
         self._pool_size = pool_size
         self._consumer: Consumer | None = None
+        self._took = runtime.monotonic()
 
     def start(self) -> None:
         """Take messages from now on; returns at once, whether the broker is there or not."""
@@ -38,6 +39,14 @@ class RpcServer:
         """Whether messages are taken now, or are within ``timeout`` seconds."""
         return self._consumer is not None and self._consumer.ready(timeout)
 
+    def age(self) -> float | None:
+        """Return for how many seconds the broker was not heard of, None if it never was."""
+        return None if self._consumer is None else self._consumer.age()
+
+    def idle_for(self) -> float:
+        """Return for how many seconds no message came."""
+        return runtime.monotonic() - self._took
+
     def stop(self) -> None:
         """Take no more messages and let running ones end, for at most 5 seconds."""
         if self._consumer is not None:
@@ -45,6 +54,7 @@ class RpcServer:
             self._consumer = None
 
     def _handle(self, message: Message) -> None:
+        self._took = runtime.monotonic()
         ctx = context.RequestContext.from_dict(message.ctx) if message.ctx else context.admin(message.request_id)
         if message.reply_to is None:
             endpoints.bind(self._methods, message.method, ctx, message.args)()

@@ -23,6 +23,10 @@ class Consumer(abc.ABC):
     def ready(self, timeout: float = 0) -> bool:
         """Whether it takes messages now, or does within ``timeout`` seconds."""
 
+    def age(self) -> float | None:
+        """Return for how many seconds the broker was not heard of, None if it never was."""
+        return 0.0 if self.ready() else None
+
     @abc.abstractmethod
     def stop(self) -> None:
         """Take no more messages, let running handlers end, and return within 5 seconds."""

@@ -39,9 +39,9 @@ from iaas.common.runtime.base import (
 
 __all__ = [
     "Empty", "Event", "FileSender", "Full", "Lock", "NativeTimeout", "Queue", "Semaphore", "Server", "Task",
-    "event", "file_sender", "in_native", "listen", "local", "lock", "monotonic", "name", "native", "native_lock", "now",
-    "on_signal", "queue", "rng", "secret_bytes", "semaphore", "serve", "sleep", "spawn", "time", "use", "uuid",
-    "wait_fd",
+    "event", "file_sender", "in_native", "listen", "local", "lock", "monotonic", "name", "native", "native_load",
+    "native_lock", "now", "on_signal", "queue", "rng", "secret_bytes", "semaphore", "serve", "sleep", "spawn", "time",
+    "use", "uuid", "wait_fd",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -105,6 +105,11 @@ def native(fn: Callable[..., T], *args: Any, timeout: float | None = None, **kwa
     :raises NativeTimeout: ``timeout`` seconds passed. The call itself goes on and holds its thread.
     """
     return _it().native(fn, *args, timeout=timeout, **kwargs)
+
+
+def native_load() -> tuple[int, int]:
+    """How many native calls run or wait for a thread, and how many threads there are."""
+    return _it().native_load()
 
 
 def in_native() -> bool:

@@ -117,5 +117,8 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def on_signal(self, number: int, fn: Callable[[], None]) -> None: ...
 
+    def native_load(self) -> tuple[int, int]:
+        return 0, 0
+
     def file_sender(self, environ: Mapping[str, Any]) -> FileSender | None:
         return None

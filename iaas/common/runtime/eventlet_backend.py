@@ -239,12 +239,16 @@ def _all_idle(pool: Any) -> bool:
     return all(not getattr(thread, "in_request", False) for thread in pool.coroutines_running)
 
 
-def _attempt(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+def _attempt(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], calls: set[object], call: object
+) -> tuple[Any, Any]:
     """Run a native call; what is no ``Exception`` would end the pool's thread and leave the caller waiting."""
     try:
         return fn(*args, **kwargs), None
     except BaseException as error:
         return None, error
+    finally:
+        calls.discard(call)  # only now: a call that is late still has its thread
 
 
 class EventletBackend(base.Backend):
@@ -252,6 +256,7 @@ class EventletBackend(base.Backend):
 
     def __init__(self) -> None:
         self._rng = random.Random()
+        self._calls: set[object] = set()
         eventlet.tpool.set_num_threads(NATIVE_THREADS)
 
     def spawn(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> base.Task[T]:
@@ -264,12 +269,17 @@ class EventletBackend(base.Backend):
         if self.in_native():
             return fn(*args, **kwargs)
         words = f"{getattr(fn, '__qualname__', fn)} took over {timeout} s"
+        call = object()
+        self._calls.add(call)
         with eventlet.Timeout(timeout, base.NativeTimeout(words)):
-            outcome: Any = eventlet.tpool.execute(_attempt, fn, args, kwargs)
+            outcome: Any = eventlet.tpool.execute(_attempt, fn, args, kwargs, self._calls, call)
         result, error = outcome
         if error is not None:
             raise error
         return result
+
+    def native_load(self) -> tuple[int, int]:
+        return len(self._calls), NATIVE_THREADS
 
     def in_native(self) -> bool:
         return _threading.get_ident() != _hub_thread

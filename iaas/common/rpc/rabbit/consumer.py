@@ -39,6 +39,7 @@ class RabbitConsumer(Inbox):
         self._tick = FAST
         self._channel: Any = None
         self._address = ""
+        self._heard: float | None = None
         self._ready = runtime.event()
         self._stopping = runtime.event()
         self._stopped = runtime.event()
@@ -50,6 +51,9 @@ class RabbitConsumer(Inbox):
 
     def ready(self, timeout: float = 0) -> bool:
         return self._ready.wait(timeout)
+
+    def age(self) -> float | None:
+        return None if self._heard is None else runtime.monotonic() - self._heard
 
     @property
     def stopped(self) -> bool:
@@ -106,6 +110,7 @@ class RabbitConsumer(Inbox):
         """Acknowledge what is done and read what comes; look again sooner while there is work."""
         settled = self._settle()
         took = connection.turn(self._tick)
+        self._heard = runtime.monotonic()
         longest = BUSY if self._running else IDLE
         self._tick = FAST if settled or took else min(self._tick * 2, longest)
 
