@@ -118,7 +118,7 @@ def renewal_per_owner(stack: ExitStack) -> None:
 def no_claim(stack: ExitStack) -> None:
     """Whoever looks at a job takes it, whether somebody has it or not; and a lost one is not noticed."""
 
-    def claim(tx: Any, job_id: str, topics: Any, owner: str, lease: float) -> Any:
+    def claim(tx: Any, job_id: str, topics: Any, owner: str, lease: float, held: Any = None) -> Any:
         where = (jobs.c.id == job_id, jobs.c.state.in_(rows.LIVE), jobs.c.topic.in_(topics))
         values = {"state": rows.RUNNING, "owner": owner, "lease_until": db_now() + lease}
         return tx.update_returning(sa.update(jobs).where(*where).values(**values), jobs, list(jobs.c))

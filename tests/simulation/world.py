@@ -20,12 +20,13 @@ from typing import Any
 
 from iaas.common import conf, errors, points, runtime
 from iaas.common.runtime.sim_backend import Process
+from iaas.doctor import Finding
 from iaas.image.client import ImageFacts
 from iaas.network.driver import Desired
 from iaas.network.drivers import fake as fake_network
 from iaas.network.drivers import plan as planning
 from tests.simulation import world_clients, world_daemons, world_drivers
-from tests.simulation.world_checker import Finding, examine, kept
+from tests.simulation.world_checker import examine, kept
 from tests.simulation.world_database import Server
 from tests.simulation.world_faults import Faults
 from tests.simulation.world_queue import SimBroker
