@@ -60,8 +60,8 @@ bench-growth: install  ## boots and lists beside 10,000 servers, placing among 1
 conformance: install  ## the suites others wrote, from ../shared/conformance, against a cloud of its own
 	@tools/conformance.sh
 
-soak: install  ## the long form of the kill tests
-	@$(BIN)/python -m pytest -m servers tests/integration/test_kills.py --kills 300
+soak: install  ## the long form of the kill matrix, on MariaDB and PostgreSQL; at most four hours
+	@$(BIN)/python tools/chaos.py --long --database mariadb --database postgresql --at-most 240 $(CHAOS_OPTIONS)
 
 clean:  ## remove what make and the tests left here
 	@rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache build

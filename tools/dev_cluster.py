@@ -108,7 +108,7 @@ class Cluster:
                 self.sql.start()
             secrets = setup.secrets(self.folder)
             self.settings = setup.prepare(self.folder, self._values(secrets), secrets)
-            self._engine = sa.create_engine(self.settings.database.url, pool_pre_ping=True)
+            self._engine = sa.create_engine(self.database_url(), pool_pre_ping=True)
             self.daemons = {daemon.name: daemon for daemon in self._plan()}
             for name in self.daemons:
                 self.spawn(name)
@@ -219,6 +219,12 @@ class Cluster:
         with self._engine.connect() as connection:
             yield connection
 
+    def database_url(self, name: str = "controller") -> str:
+        """Return the URL of one of the databases as this process reaches it, with nothing in between."""
+        if self.sql is None:
+            return setup.databases(self.settings)[name]
+        return make_database(self.sql.url, f"iaas_{name}")
+
     def environment(self) -> dict[str, str]:
         """Return what ``openrc`` and ``ec2rc`` export."""
         return read_rc(self.folder / "openrc") | read_rc(self.folder / "ec2rc")
@@ -235,10 +241,14 @@ class Cluster:
 
     # -- composition -------------------------------------------------------------------------------------
 
+    def _through(self, url: str) -> str:
+        """Return the URL under which the daemons reach a server; a cluster with something in between says which."""
+        return url
+
     def _values(self, secrets: Mapping[str, str]) -> dict[str, Any]:
         values = {
             **setup.common_values(self.folder, self.port_offset, secrets),
-            "queue.url": self.rabbit.url,
+            "queue.url": self._through(self.rabbit.url),
             "compute.driver": "fake",
             "network.driver": "fake",
             "volume.driver": "fake",
@@ -248,7 +258,7 @@ class Cluster:
         }
         if self.sql is not None:
             for name, option in DATABASES.items():
-                values[f"database.{option}"] = make_database(self.sql.url, f"iaas_{name}")
+                values[f"database.{option}"] = self._through(make_database(self.sql.url, f"iaas_{name}"))
         return values
 
     def _plan(self) -> list[Daemon]:
