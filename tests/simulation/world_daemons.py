@@ -21,7 +21,7 @@ from iaas.common.rest.middleware import Bound, Guard
 from iaas.common.runtime.sim_backend import Process, SimBackend
 from iaas.compute.manager import ComputeManager
 from iaas.jobs.bell import Bell
-from iaas.jobs.service import WorkerService
+from iaas.jobs.service import STUCK, WorkerService
 from iaas.jobs.submit import Backlog
 from iaas.network.manager import NetworkManager
 from iaas.scheduler.manager import SchedulerManager
@@ -167,25 +167,33 @@ class Worker(Daemon):
     def _run(self, clients: Clients) -> None:
         manager = MANAGERS[self.name](self, clients)
         zone = "internal" if self.name in ("scheduler", "network") else "nova"
+        self.process.at_kill.append(functools.partial(_let_go, manager))
         self.service = WorkerService(self.name, clients, host=self.host, manager=manager, zone=zone)
+        self.service.on_end = self._end
         self.service.start()
 
+    def _end(self, code: int, why: str) -> None:
+        """The worker has found out that it must not go on."""
+        self.world.say(f"{self.label} ends with code {code}: {why}")
+        if code == STUCK:
+            self.world.kill(self.process)
+        self.drain()
+
+    def _folder(self) -> Path:
+        """Return where it keeps the host's id, in memory."""
+        return self.world.folder / self.host / self.name
+
     def compute(self, clients: Clients) -> ComputeManager:
-        manager = ComputeManager(clients, world_drivers.compute_driver(self.world.machines[self.host]), self.host)
-
-        def let_go() -> None:
-            if manager.identity is not None:  # the kernel closes a dead process's files
-                with contextlib.suppress(OSError):
-                    os.close(manager.identity._file)
-
-        self.process.at_kill.append(let_go)
-        return manager
+        driver = world_drivers.compute_driver(self.world.machines[self.host])
+        return ComputeManager(clients, driver, self.host)
 
     def network(self, clients: Clients) -> NetworkManager:
-        return NetworkManager(clients, world_drivers.Bridges(self.world, self.world.bridges[self.host]), self.host)
+        driver = world_drivers.Bridges(self.world, self.world.bridges[self.host])
+        return NetworkManager(clients, driver, self.host, self._folder())
 
     def volume(self, clients: Clients) -> VolumeManager:
-        return VolumeManager(clients, world_drivers.StoreDriver(self.world.stores[self.host]), self.host)
+        driver = world_drivers.StoreDriver(self.world.stores[self.host])
+        return VolumeManager(clients, driver, self.host, self._folder())
 
     def scheduler(self, clients: Clients) -> SchedulerManager:
         return SchedulerManager(clients)
@@ -243,6 +251,8 @@ class Api(Daemon):
         return Answer(response.status_int, found)
 
 
-def state_dir(world: World, host: str) -> Path:
-    """Return the folder of a host's identity, in memory."""
-    return world.folder / host
+def _let_go(manager: Any) -> None:
+    """Close the files of a dead process, as its kernel does."""
+    if manager.identity is not None:
+        with contextlib.suppress(OSError):
+            os.close(manager.identity._file)
