@@ -141,6 +141,12 @@ def _ports() -> list[Any]:
     ]  # fmt: skip
 
 
+def held_by(tx: Tx, owner: str) -> Rows:
+    """Return (project_id, resource, held) of what the rows of one project or user hold."""
+    held = _held().subquery()
+    return tx.all(sa.select(held).where(held.c.project_id == owner))
+
+
 def _held() -> Any:
     """What rows hold of each quota, in one statement, so that nothing is counted at two moments."""
 

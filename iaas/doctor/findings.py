@@ -18,6 +18,7 @@ class Finding:
     :param since: since when at least, in seconds since the epoch; None if nothing tells
     :param remedy: what to do, or what ``iaas-manage doctor --fix`` would do
     :param fix: the name of a repair the doctor knows, see ``iaas.doctor.repairs``
+    :param host: the host it was found on, if it is about something there
     """
 
     invariant: str
@@ -26,6 +27,7 @@ class Finding:
     since: float | None = None
     remedy: str = ""
     fix: str | None = None
+    host: str | None = None
 
     def __str__(self) -> str:
         return f"{self.invariant} {self.subject}: {self.what}"

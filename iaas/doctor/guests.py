@@ -10,7 +10,7 @@ from iaas.doctor.findings import Finding
 
 #: the power a guest of a settled server has
 POWER = {"active": ("RUNNING", "PAUSED"), "stopped": ("SHUTDOWN", "CRASHED")}
-REMOVE = "The host's own sweep removes it if a finished job of ours names the host; --fix tells the host to."
+REMOVE = "Its deletion runs again on that host, if a finished one and a job of it there prove that it is ours."
 
 
 def one_domain(case: Case) -> Iterator[Finding]:
@@ -61,12 +61,12 @@ def _owned(case: Case, name: str, things: dict[str, str]) -> Iterator[Finding]:
         if not case.settled(thing, row.updated_at if row is not None else None):
             continue
         if row is None:
-            yield Finding(
-                "I7", f"server {thing}", f"Host {name} has {words}, no row does.", None, REMOVE, "remove_guest"
-            )
+            what = f"Host {name} has {words}, no row does."
+            yield Finding("I7", f"server {thing}", what, None, REMOVE, "remove_guest", name)
         elif row.host != name:
             what = f"Host {name} has {words}, its row says {row.host or 'no host'}."
-            yield Finding("I7", f"server {thing}", what, row.updated_at, "Look which of them is the right one.")
+            which = "Look which of them is the right one."
+            yield Finding("I7", f"server {thing}", what, row.updated_at, which, None, name)
 
 
 def error_says_why(case: Case) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from iaas.db import codec
 from iaas.db import jobs as db
 from iaas.doctor.case import Case
 from iaas.doctor.findings import Finding
-from iaas.jobs.kinds import KINDS, Kind
+from iaas.jobs.kinds import DELETES, KINDS, Kind
 
 BUSY_VOLUME = ("creating", "deleting")
 RING = "The sweep of the worker takes it within seconds; if that worker does not run, start it."
@@ -60,7 +60,7 @@ def one_per_resource(case: Case) -> Iterator[Finding]:
 
 def busy_has_a_job(case: Case) -> Iterator[Finding]:
     """I2: what is busy has a live job."""
-    ends = "It ends in error with a fault, and can be deleted then."
+    ends = "Its task ends as a failed one, with a fault; a deletion is done again."
     for row in case.rows.instances:
         if row.task_state is not None and ("instance", row.id) not in case.live_by_resource:
             what = f"It is {row.vm_state}/{row.task_state} and no job works on it."
@@ -72,10 +72,12 @@ def busy_has_a_job(case: Case) -> Iterator[Finding]:
 
 
 def job_has_a_busy(case: Case) -> Iterator[Finding]:
-    """I2: a live job's resource is there and busy."""
+    """I2: a live job's resource is there and busy; only a deletion may go on about what is gone."""
     for job in case.live:
         rows = case.instances if job.resource_type == "instance" else case.volumes
         row = rows.get(job.resource_id)
+        if row is None and KINDS.get(job.kind) in DELETES[job.resource_type]:
+            continue
         if row is None:
             yield Finding("I2", _name(job), f"{_of(job)}: there is no such {_noun(job.resource_type)}.", job.updated_at,
                           "It is ended: there is nothing to work on.", "end_job")  # fmt: skip

@@ -24,7 +24,7 @@ def there(case: Case) -> Iterator[Finding]:
 
 def owned(case: Case) -> Iterator[Finding]:
     """I7: a volume on a back-end is one whose row names that back-end."""
-    remedy = "The host's own sweep removes it if a finished job of ours names the host; --fix tells the host to."
+    remedy = "Its deletion runs again on that host, if a finished one and a job of it there prove that it is ours."
     for name, volumes in case.told("volumes"):
         for volume in volumes:
             row = case.volumes.get(volume)
@@ -32,7 +32,8 @@ def owned(case: Case) -> Iterator[Finding]:
                 continue
             if row is None:
                 what = f"Host {name} has it, no row does."
-                yield Finding("I7", f"volume {volume}", what, None, remedy, "remove_volume")
+                yield Finding("I7", f"volume {volume}", what, None, remedy, "remove_volume", name)
             elif row.host != name:
                 what = f"Host {name} has it, its row says {row.host or 'no host'}."
-                yield Finding("I7", f"volume {volume}", what, row.updated_at, "Look which of them is the right one.")
+                which = "Look which of them is the right one."
+                yield Finding("I7", f"volume {volume}", what, row.updated_at, which, None, name)
