@@ -35,7 +35,15 @@ def resources() -> list[Resource]:
 
 def api() -> Api:
     """Return the application behind the filters."""
-    return Api("image", resources(), base=base_url, prefix="/v2", fault=faults.image, roots=versions.roots)
+    return Api(
+        "image",
+        resources(),
+        base=base_url,
+        prefix="/v2",
+        fault=faults.image,
+        exact_paths=True,
+        roots=versions.roots,
+    )
 
 
 def app_factory(_global_conf: Any, **_local: Any) -> Api:

@@ -9,7 +9,7 @@ RULES = {
     "image:images:communitize": "rule:project_member",
     "image:images:upload": "rule:project_member or rule:service_role",
     "image:images:download": "rule:any_token",
-    "image:images:deactivate": "rule:admin_required",
+    "image:images:deactivate": "rule:project_member or rule:service_role",
     "image:members:read": "rule:any_token",
     "image:members:write": "rule:project_member",
     "image:tags:write": "rule:project_member",

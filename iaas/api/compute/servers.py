@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
 from iaas.api.compute import paging
 from iaas.api.compute.schemas import servers as schemas
 from iaas.api.compute.views import servers as views
-from iaas.common import errors
+from iaas.common import errors, runtime
 from iaas.common.rest import wire
 from iaas.common.rest.operations import Call, Reply, Resource
 from iaas.common.rest.schemas import BOOLEAN, is_uuid, to_bool, to_int
@@ -84,7 +86,7 @@ def create(call: Call) -> Any:
         hostname=wanted.get("hostname"),
         tags=tuple(wanted.get("tags", ())),
         access_ip_v4=wanted.get("accessIPv4"),
-        access_ip_v6=wanted.get("accessIPv6"),
+        access_ip_v6=_canonical(wanted.get("accessIPv6")),
         client_token=_client_token(call),
     )
     _refuse_unbuilt(call, wanted)
@@ -96,9 +98,18 @@ def create(call: Call) -> Any:
     if to_bool(wanted.get("return_reservation_id")):
         return {"reservation_id": made.reservation_id}
     shown = views.created(call, made.rows[0])
-    if wanted.get("adminPass"):
-        shown["adminPass"] = wanted["adminPass"]
+    shown["adminPass"] = wanted.get("adminPass") or _password()
     return Reply({"server": shown}, headers={"Location": shown["links"][0]["href"]})
+
+
+def _password() -> str:
+    """A new password, as clients expect one; a guest takes its key instead, and is told of no password."""
+    return base64.b32encode(runtime.secret_bytes(10)).decode().lower()
+
+
+def _canonical(address: str | None) -> str | None:
+    """An IPv6 address in its one spelling."""
+    return str(ipaddress.ip_address(address)) if address else address
 
 
 def _client_token(call: Call) -> str | None:
@@ -309,6 +320,8 @@ def update(call: Call) -> Any:
     """Change a server's name, description, host name or access addresses."""
     wanted = call.body["server"]
     changes = {CHANGED[name]: wanted[name] for name in CHANGED if name in wanted}
+    if "access_ip_v6" in changes:
+        changes["access_ip_v6"] = _canonical(changes["access_ip_v6"])
     if "name" in changes:
         changes["name"] = changes["name"].strip()
     row = core.update(call.clients, call.ctx, server_id(call), **changes)

@@ -17,7 +17,7 @@ roots = Resource()
 resource = Resource()
 
 
-@roots.operation("GET", "/", policy=PUBLIC, status=300)
+@roots.operation("GET", "/", policy=PUBLIC)
 def index(call: Call) -> dict[str, Any]:
     """List the versions of this API."""
     return {"versions": [_version(call)]}

@@ -22,7 +22,7 @@ COLUMNS = words.Columns(
 
 
 def _number(wanted: dict[str, Any], name: str) -> int | None:
-    return None if wanted.get(name) is None else to_int(wanted[name], 0, 65_535, name=name)
+    return None if wanted.get(name) is None else to_int(wanted[name], -(2**31), name=name)
 
 
 def _new(call: Call, wanted: dict[str, Any]) -> NewRule:

@@ -39,5 +39,6 @@ def app_factory(_global_conf: Any, **_local_conf: Any) -> Api:
         negotiation=NEGOTIATION,
         fault=faults.openstack,
         project_in_path=True,
+        exact_paths=True,
         roots=versions.roots,
     )

@@ -42,6 +42,7 @@ class Api:
 
     :param base: the URL clients know this API by, without the prefix; links are built from it
     :param project_in_path: whether ``<prefix>/<project id>/…`` is served too, and must be the token's project
+    :param exact_paths: a slash at the end names nothing: ``/images/`` is an image without an id, not the list
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Api:
         negotiation: Negotiation | None = None,
         fault: faults.FaultFormat = faults.openstack,
         project_in_path: bool = False,
+        exact_paths: bool = False,
         roots: Resource | None = None,
     ) -> None:
         self.name = name
@@ -61,6 +63,7 @@ class Api:
         self.negotiation = negotiation
         self.fault = fault
         self.project_in_path = project_in_path
+        self.exact_paths = exact_paths
         self.operations = [operation for resource in resources for operation in resource]
         self.roots = list(roots or ())
         self._base = base
@@ -157,7 +160,9 @@ class Api:
         if self.project_in_path and ctx is not None and path:
             first, _, rest = path.lstrip("/").partition("/")
             if first == ctx.project_id:
-                return self._router.find(rest)
+                path = rest
+        if self.exact_paths and path.endswith("/") and path.strip("/"):
+            return None
         return self._router.find(path)
 
     def _choose(

@@ -104,8 +104,11 @@ def _ports(protocol: str | None, rule: NewRule) -> tuple[int | None, int | None]
             if protocol is None
             else f"Port range cannot be specified for protocol {protocol}."
         )
-    if low is None or high is None or not 0 <= low <= high <= 65535:
-        raise errors.Invalid(reason="For TCP/UDP protocols, port_range_min must be <= port_range_max, within 0-65535.")
+    for value in (low, high):
+        if value is not None and not 0 <= value <= 65535:
+            raise errors.Invalid(reason=f"Invalid value for port {value}. It must be 0 to 65535.")
+    if low is None or high is None or low > high:
+        raise errors.Invalid(reason="For TCP/UDP protocols, port_range_min must be <= port_range_max.")
     return low, high
 
 

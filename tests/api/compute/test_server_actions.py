@@ -73,6 +73,7 @@ OPERATIONS = [
     ("DELETE", "", None),
     ("POST", "/action", {"os-start": None}),
     ("POST", "/action", {"os-stop": None}),
+    ("POST", "/action", {"os-stop": {}}),
     ("POST", "/action", {"reboot": {"type": "HARD"}}),
     ("POST", "/action", {"os-getConsoleOutput": {}}),
     ("GET", "/metadata", None),

@@ -35,6 +35,21 @@ def test_the_answer_to_a_create_has_the_id_and_where_it_is(cloud):
     assert server["links"][0]["href"].endswith(f"/v2.1/servers/{server['id']}")
 
 
+def test_the_answer_to_a_create_has_a_password_of_its_own_or_the_one_that_was_asked_for(cloud):
+    passwords = {create(cloud).json["server"]["adminPass"] for _ in range(3)}
+    assert len(passwords) == 3
+    assert min(map(len, passwords)) >= 12
+    assert create(cloud, adminPass="mine").json["server"]["adminPass"] == "mine"
+
+
+def test_the_access_address_is_shown_in_its_one_spelling(cloud):
+    server = made(cloud, accessIPv6="0000:0000:0000:0000:0000:babe:220.12.22.2")
+    assert server["accessIPv6"] == "::babe:dc0c:1602"
+    body = {"server": {"accessIPv6": "2001:0DB8::0001"}}
+    shown = cloud.api.request("PUT", f"/servers/{server['id']}", body, "2.37").json["server"]
+    assert shown["accessIPv6"] == "2001:db8::1"
+
+
 def test_networks_are_required_from_2_37_on(cloud):
     assert create(cloud, "2.36", networks=None).status_int == 202
     refused(create(cloud, "2.37", networks=None), 400, "networks")

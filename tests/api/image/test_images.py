@@ -293,6 +293,16 @@ def test_an_image_without_data_is_neither_deactivated_nor_reactivated(api, actio
     assert api.request("POST", f"{image['self']}/actions/{action}", ctx=ADMIN).status == 403
 
 
+def test_nobody_deactivates_the_image_of_another_project(api):
+    image = api.create(ADMIN, visibility="public")
+    assert api.request("POST", f"{image['self']}/actions/deactivate", ctx=alice).status == 403
+
+
+def test_an_image_without_an_id_is_no_list(api):
+    assert api.request("GET", "/v2/images/", ctx=alice).status == 404
+    assert api.request("DELETE", "/v2/images/", ctx=alice).status == 404
+
+
 # -- tags -------------------------------------------------------------------------------------------------
 
 

@@ -203,6 +203,18 @@ def test_a_rule_no_packet_filter_would_take_is_refused(demo, fields):
     assert len(demo.get(f"/v2.0/security-groups/{group}").body["security_group"]["security_group_rules"]) == 2
 
 
+def test_a_rule_that_names_what_is_no_port_or_no_group_hears_which(demo):
+    group = demo.make("/v2.0/security-groups", name="web")["id"]
+    rule = {"security_group_id": group, "direction": "ingress", "protocol": "tcp"}
+    for low, high, named in ((-16, 80, -16), (80, 65536, 65536)):
+        body = {"security_group_rule": {**rule, "port_range_min": low, "port_range_max": high}}
+        answer = demo.post("/v2.0/security-group-rules", body)
+        assert answer.status == 400
+        assert f"Invalid value for port {named}." in answer.body["NeutronError"]["message"]
+    answer = demo.post("/v2.0/security-group-rules", {"security_group_rule": {**rule, "remote_group_id": "no_group"}})
+    assert answer.status == 404
+
+
 def test_rules_are_normalised_and_a_group_has_each_once(demo):
     group = demo.make("/v2.0/security-groups", name="web")["id"]
     rule = {"security_group_id": group, "direction": "ingress", "port_range_min": 80, "port_range_max": "80"}

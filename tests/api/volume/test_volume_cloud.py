@@ -113,3 +113,8 @@ def test_extensions_are_those_that_are_served(api):
     aliases = {row["alias"] for row in api.request("GET", "/extensions").json["extensions"]}
     assert "os-quota-sets" in aliases
     assert "backups" not in aliases
+
+
+def test_a_volume_without_an_id_is_no_list(api):
+    for method, path in (("DELETE", "/volumes/"), ("PUT", "/volumes/"), ("GET", f"/{compute.PROJECT}/volumes/")):
+        assert api.request(method, path).status_int == 404

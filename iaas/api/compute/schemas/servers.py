@@ -103,8 +103,10 @@ UPDATE_BY_VERSION = {"2.1": UPDATE, "2.19": UPDATE_2_19, "2.90": UPDATE_2_90, "2
 SET_METADATA = s.obj(("metadata",), metadata=METADATA)
 SET_META = s.obj(("meta",), meta={**METADATA, "minProperties": 1, "maxProperties": 1})
 
-START = s.obj(("os-start",), **{"os-start": s.NULL})
-STOP = s.obj(("os-stop",), **{"os-stop": s.NULL})
+#: published as null; clients also send {}
+NOTHING: s.Schema = {"type": ["null", "object"], "additionalProperties": False}
+START = s.obj(("os-start",), **{"os-start": NOTHING})
+STOP = s.obj(("os-stop",), **{"os-stop": NOTHING})
 REBOOT = s.obj(("reboot",), reboot=s.obj(("type",), type={"enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}))
 LENGTH: s.Schema = s.nullable(s.integer(-1))
 CONSOLE_OUTPUT = s.obj(("os-getConsoleOutput",), **{"os-getConsoleOutput": s.obj(length=LENGTH)})

@@ -11,7 +11,7 @@ _BOTH: dict[str, Schema] = {"name": _NAME, "description": DESCRIPTION, "stateful
 CREATE = create("security_group", "security_groups", obj(("name",), **_BOTH, project_id=PROJECT, tenant_id=PROJECT))
 UPDATE = update("security_group", obj((), **_BOTH))
 
-_PORT = nullable(integer(0, 65_535))
+_PORT = nullable(integer(-(2**31), 2**31 - 1))  # what is no port, or no ICMP type, the verb says better
 _PROTOCOL: Schema = {"type": ["string", "integer", "null"], "maxLength": 40, "minimum": 0, "maximum": 255}
 _RULE: dict[str, Schema] = {
     "security_group_id": UUID,
@@ -21,7 +21,7 @@ _RULE: dict[str, Schema] = {
     "port_range_min": _PORT,
     "port_range_max": _PORT,
     "remote_ip_prefix": {"type": ["string", "null"], "maxLength": 64},
-    "remote_group_id": nullable(UUID),
+    "remote_group_id": {"type": ["string", "null"], "maxLength": 64},  # what is no id is not found
     "remote_address_group_id": NULL,
     "description": DESCRIPTION,
     "project_id": PROJECT,
