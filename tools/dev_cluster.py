@@ -277,6 +277,8 @@ class Cluster:
             state, port = self.folder / host, s.compute.agent_port + (HOST_STRIDE + number if number else 0)
             where = (f"compute.host={host}", f"compute.state_dir={state}/compute", f"compute.agent_port={port}",
                      f"network.state_dir={state}/network")  # fmt: skip
+            if number:  # the kernel chooses; the table of services says where
+                where += ("admin.compute_port=0", "admin.network_port=0")
             suffix = "" if len(self.hosts) == 1 else f"-{number + 1}"
             plan.append(Daemon(f"network{suffix}", "iaas-network", self._words(*where), host=host))
             plan.append(Daemon(f"compute{suffix}", "iaas-compute", self._words(*where), host=host))
