@@ -75,6 +75,11 @@ class World:
         """The identity service's database. :raises NotCurrent: it is not of this release."""
         return self._connect("identity")
 
+    @functools.cached_property
+    def image_db(self) -> Database:
+        """The image service's database. :raises NotCurrent: it is not of this release."""
+        return self._connect("image")
+
     @property
     def clients(self) -> Any:
         """What the controller's core verbs ask of their ``clients`` here: no queue, so they must not ring."""

@@ -32,6 +32,7 @@ NOUNS = {
         "host": "See what the compute hosts have and have sold.",
         "server": "See servers: their state, host, job and fault.",
         "job": "See the work in progress, its steps and what failed.",
+        "doctor": "Say whether the cloud is sound, and repair what rows prove.",
         "explain": "Say why a server was placed where it is, or nowhere.",
         "shell": "Open a Python shell on the databases.",
     },
@@ -53,6 +54,7 @@ Examples:
   iaas-manage db sync && iaas-manage bootstrap --password-prompt
   iaas-manage service list
   iaas-manage explain web-1
+  iaas-manage doctor
   iaas-manage --config-file /srv/cloud/iaas.conf server list --json
 
 \b
