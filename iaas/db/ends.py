@@ -13,6 +13,7 @@ def forget_instance(tx: Tx, instance_id: str) -> None:
         return
     ec2.keep_terminated(tx, row)
     hosts.release(tx, instance_id)
+    hosts.forget_placement(tx, instance_id)
     consoles.forget(tx, instance_id)
     if row.network_info:
         ports.release(tx, instance_id)

@@ -287,5 +287,9 @@ def keep_placement(tx: Tx, instance_id: str, at: float, policy: str, verdict: st
         tx.execute(sa.update(placements).where(placements.c.instance_id == instance_id).values(**values))
 
 
+def forget_placement(tx: Tx, instance_id: str) -> None:
+    tx.execute(sa.delete(placements).where(placements.c.instance_id == instance_id))
+
+
 def placement_of(tx: Tx, instance_id: str) -> sa.Row[Any] | None:
     return tx.one(sa.select(placements).where(placements.c.instance_id == instance_id))

@@ -49,3 +49,22 @@ def version(world: World) -> None:
     world.out.rows(rows, {"database": "Database", "found": "Found", "wanted": "Wanted", "state": "State"}, none="")
     if not world.out.as_json and any(row["state"] != "current" for row in rows):
         click.echo("\nTo bring them up to date: iaas-manage db sync")
+
+
+@command.command(example="db purge --older-than 30")
+@click.option(
+    "--older-than", "days", type=click.FloatRange(min=1), metavar="DAYS", help="[jobs] keep_ended_days if absent."
+)
+@pass_world
+def purge(world: World, days: float | None) -> None:
+    """Forget jobs that ended over DAYS days ago, of servers and volumes that are gone, and placements of the same.
+
+    Schedulers do so once an hour; this does it now and to the end, in small transactions beside running daemons. What
+    exists keeps its actions, however old.
+    """
+    from iaas.jobs import purge as jobs_purge
+
+    kept = days or world.settings.jobs.keep_ended_days
+    gone = jobs_purge.run(world.db, kept, passes=None)
+    said = f"{gone['jobs']} jobs that ended over {kept:g} days ago and {gone['placements']} placements are gone."
+    world.out.said(said, **gone)

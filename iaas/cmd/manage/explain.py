@@ -20,10 +20,10 @@ COLUMNS = {"host": "Host", "verdict": "Verdict", "by": "By", "why": "Why"}
 def command(world: World, server: str) -> None:
     """Say why a server was placed where it is, or nowhere.
 
-    SERVER is an id, also of a server that is gone, or a name that only one server has. Shown is its latest
-    placement: the policy, and for each host whether it was chosen, fitted, was sold to somebody else meanwhile, or
-    which filter refused it and why. Of many hosts the first are named and the others counted; in a cloud of more
-    than 100 hosts those that were refused are counted only when nothing fitted.
+    SERVER is an id, or a name that only one server has. Shown is its latest placement, which goes with the server:
+    the policy, and for each host whether it was chosen, fitted, was sold to somebody else meanwhile, or which filter
+    refused it and why. Of many hosts the first are named and the others counted; in a cloud of more than 100 hosts
+    those that were refused are counted only when nothing fitted.
     """
     from iaas.db import codec, hosts
 

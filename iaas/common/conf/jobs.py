@@ -23,5 +23,12 @@ OPTIONS = [
         max=86_400,
         help="Seconds a call of a driver may be late before the worker ends itself, to be started anew.",
     ),
+    cfg.IntOpt(
+        "keep_ended_days",
+        default=90,
+        min=1,
+        max=36_500,
+        help="Days a job that ended is kept when its resource is gone.",
+    ),
     cfg.FloatOpt("drain_seconds", default=30.0, min=1, max=300, help="Seconds a worker that ends lets steps finish."),
 ]

@@ -140,7 +140,8 @@ def test_a_placement_is_explained_host_by_host(manage: Manage) -> None:
     assert any(why["small"] in line for line in lines)
 
 
-def test_a_placement_that_found_no_host_is_explained_also_when_the_server_is_gone(manage: Manage) -> None:
+def test_a_placement_that_found_no_host_is_explained(manage: Manage) -> None:
+    boot(manage)
     place(manage, None, [state("small", free_memory_mb=100.0)])
     found = manage.json("explain", SERVER)
     assert (found["chosen"], found["fitting"]) == (None, [])
@@ -281,3 +282,13 @@ def test_a_network_is_made_with_its_subnet_or_not_at_all(manage: Manage) -> None
 @pytest.mark.parametrize("words", ["--default", "--gateway 10.0.0.1", "--dns 10.0.0.1"])
 def test_network_options_that_need_another_say_so(manage: Manage, words: str) -> None:
     assert "--" in manage.refuses("network", "create", "lan", "--project", "admin", *words.split(), code=2)
+
+
+def test_a_purge_says_how_much_went(manage: Manage) -> None:
+    job_id = job(manage, created_at=0.0, updated_at=runtime.time() - 40 * 86_400)
+    manage.database().write(CTX, lambda tx: tx.execute(jobs.jobs.update().values(state="done", live_key=None)))
+    assert manage.json("db", "purge", "--older-than", "50") == {"jobs": 0, "placements": 0}
+    assert [row["id"] for row in manage.json("job", "list", "--state", "done")] == [job_id]
+    said = manage.says("db", "purge", "--older-than", "30")
+    assert "1 jobs that ended over 30 days ago and 0 placements are gone." in said
+    assert manage.json("job", "list", "--state", "done") == []
