@@ -23,7 +23,7 @@ SHORT = {
     "mariadb": [
         ("kill", "every point", (1, 2)),
         ("broker", "away", (1,)),
-        ("broker", "queues purged", (1,)),
+        ("broker", "messages stolen", (1,)),
         ("broker", "half-open", (1,)),
         ("broker", "messages twice and out of order", (1,)),
         ("database", "kill -9", (1,)),

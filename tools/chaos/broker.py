@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
-from kombu import Connection
+from kombu import Connection, Consumer
 
+from iaas.common.rpc.rabbit import topology
 from tools.chaos.cases import Breach, Case, Facts, Say
 from tools.chaos.lab import Lab
 from tools.chaos.load import Load, running_load
@@ -67,6 +69,23 @@ def purged(lab: Lab, say: Say, seconds: float = 10.0) -> Facts:
                 except Exception:  # a queue nobody has declared closes the channel
                     channel = connection.channel()
     return {"messages thrown away": thrown, "done after": _done_since(lab, time.monotonic())}
+
+
+def stolen(lab: Lab, say: Say, seconds: float = 10.0) -> Facts:
+    """Take messages away from their workers: a consumer more on every topic gets its share and drops it."""
+    taken: list[str] = []
+    with Load(lab, pause=0.1) as load, Connection(lab.cluster.rabbit.url, heartbeat=10) as connection:
+        running_load(lab, load)
+        queues = [topology.topic_queue(topic) for topic in topics(lab)]
+        with Consumer(connection.channel(), queues, no_ack=True, on_message=lambda message: taken.append("")):
+            say("messages are stolen")
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline:
+                with contextlib.suppress(TimeoutError):
+                    connection.drain_events(timeout=0.2)
+    if not taken:
+        raise Breach("no message was stolen")
+    return {"messages stolen": len(taken), "done after": _done_since(lab, time.monotonic())}
 
 
 def deleted(lab: Lab, say: Say) -> Facts:
@@ -138,6 +157,7 @@ def cases(long: bool) -> list[Case]:
         Case("broker", "kill -9", lambda lab, say: _away(lab, say, 2, killed=True)),
         Case("broker", "away", lambda lab, say: _away(lab, say, outage, killed=False)),
         Case("broker", "queues purged", purged),
+        Case("broker", "messages stolen", stolen),
         Case("broker", "queues deleted", deleted),
         Case("broker", "connections cut", cut),
         Case("broker", "half-open", half_open),

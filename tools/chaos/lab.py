@@ -104,10 +104,12 @@ class Lab:
         """Hold the cloud to its promises once it is settled, then empty it; return what is wrong, and figures."""
         book = self.book
         facts: dict[str, Any] = {}
+        begun = time.monotonic()
         try:
             facts["settled"] = round(state.settle(self.cluster, SETTLE), 1)
-            wrong = broken(self.client) + state.unsound(self.cluster)
+            wrong = self._until_sound()
             facts |= {
+                "sound": round(time.monotonic() - begun, 1),
                 "promises": book.promises,
                 "servers": book.accepted("servers"),
                 "volumes": book.accepted("volumes"),
@@ -121,6 +123,15 @@ class Lab:
         except (state.Unsettled, RuntimeError) as error:
             wrong = [*book.bad, str(error)]
         return wrong, facts
+
+    def _until_sound(self) -> list[str]:
+        """Look until promises are kept and invariants hold, for as long as they may take; return what is wrong then."""
+        deadline = time.monotonic() + SETTLE
+        while wrong := broken(self.client) + state.unsound(self.cluster):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(2)
+        return wrong
 
     def _empty(self) -> None:
         """Delete everything there is but the two images."""

@@ -12,8 +12,10 @@ from typing import Any
 from tools.chaos.cases import Result
 
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
-SHOWN = ("kills", "messages thrown away", "rings said twice", "connections cut", "connections killed", "answers lost",
-         "deadlocks lost by us", "503 after", "served after", "done after", "ended after", "refused with")  # fmt: skip
+SHOWN = (
+    "kills", "messages thrown away", "messages stolen", "rings said twice", "connections cut", "connections killed",
+    "answers lost", "deadlocks lost by us", "503 after", "served after", "done after", "ended after", "refused with",
+)  # fmt: skip
 
 
 class Screen:
@@ -62,7 +64,7 @@ def _rows(results: Sequence[dict[str, Any]]) -> Iterable[str]:
             elif values:
                 said.append(f"{name} {sum(values) if name != 'refused with' else values[0]}")
         promises = sum(fact.get("promises", 0) for fact in facts)
-        settled = max((fact["settled"] for fact in facts if "settled" in fact), default=None)
+        settled = max((fact["sound"] for fact in facts if "sound" in fact), default=None)
         seed = f"{seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
         yield (f"| {group} | {case} | {database} | {len(runs)} | {seed} | {promises:,} | "
                f"{sum(len(run['breaches']) for run in runs)} | {settled} s | {'; '.join(said)} |")  # fmt: skip
@@ -71,7 +73,7 @@ def _rows(results: Sequence[dict[str, Any]]) -> Iterable[str]:
 def table(results: Sequence[dict[str, Any]]) -> str:
     """Return the table of results, Markdown: one row for each case and database, its runs added up."""
     head = [
-        "| group | case | database | runs | seeds | promises | breaches | settled after | |",
+        "| group | case | database | runs | seeds | promises | breaches | sound after | |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     dates = sorted({result["at"][:10] for result in results})

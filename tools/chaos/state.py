@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from kombu import Connection
 
 from iaas.common import errors
+from iaas.common.rpc.transport import DEAD
+from iaas.compute.agentapi import AgentClient
 from iaas.compute.driver import Power
 from iaas.db.tx import Database
-from iaas.doctor import HostTruth, Truth, diagnose
+from iaas.doctor import HostTruth, Truth, ask, diagnose
 from tools import dev_cluster
 
 
@@ -65,27 +69,38 @@ def volumes(cluster: dev_cluster.Cluster) -> dict[str, int]:
     return json.loads(file.read_text()) if file.exists() else {}
 
 
-def truth(cluster: dev_cluster.Cluster) -> Truth:
-    """Return what the hosts really hold, for the doctor."""
-    hosts = {}
-    for number, (host, here) in enumerate(guests(cluster).items()):
-        defined = {guest: Power(power).name for guest, power in here.items() if power is not None}
-        held = volumes(cluster) if number == 0 else None  # the first host has the volumes
-        hosts[host] = HostTruth(guests=defined, disks=frozenset(here), volumes=held)
-    return Truth(hosts=hosts)
-
-
 def unsound(cluster: dev_cluster.Cluster) -> list[str]:
-    """Return every breach of an invariant the doctor finds in a settled cloud."""
+    """Return every breach of an invariant the doctor finds in a settled cloud, and whom it could not ask.
+
+    The workers say what their hosts hold.  What the journals of the fake hypervisors say is held against that.
+    """
     databases = [Database(cluster.database_url(name)) for name in ("controller", "image")]
     try:
-        found = diagnose(databases[0], truth(cluster), quiet=True, images=databases[1])
-        return [str(finding) for finding in found.findings]
+        answers = ask.everybody(databases[0], AgentClient(cluster.settings.compute.agent_secret))
+        there = Truth(hosts=answers.hosts, queues=_dead_letters(cluster), ratios=cluster.settings.scheduler)
+        found = diagnose(databases[0], there, quiet=True, images=databases[1]).findings
+        return [*map(str, found), *answers.silent, *_untold(cluster, answers.hosts)]
     except errors.Unavailable as error:
         return [f"the doctor cannot look: {error}"]
     finally:
         for database in databases:
             database.close()
+
+
+def _dead_letters(cluster: dev_cluster.Cluster) -> dict[str, int]:
+    with Connection(cluster.rabbit.url) as connection:
+        return {DEAD: connection.channel().queue_declare(DEAD, passive=True).message_count}
+
+
+def _untold(cluster: dev_cluster.Cluster, hosts: Mapping[str, HostTruth]) -> list[str]:
+    """Return where a worker said something else than what its back-end keeps on disk."""
+    wrong = []
+    for host, here in guests(cluster).items():
+        kept = {guest: Power(power).name for guest, power in here.items() if power is not None}
+        said = hosts[host].guests if host in hosts else None
+        if said != kept:
+            wrong.append(f"host {host} says it has {said}, its journal has {kept}")
+    return wrong
 
 
 LEFT = {
