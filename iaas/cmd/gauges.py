@@ -9,7 +9,7 @@ from iaas import __version__
 from iaas.common import context, errors, metrics, runtime
 from iaas.common.health import Check
 from iaas.db import traces
-from iaas.db.probe import connections, name_of
+from iaas.db.probe import connections
 from iaas.db.tx import Database
 from iaas.jobs.service import WorkerService
 
@@ -38,8 +38,8 @@ def read(name: str, parts: Sequence[Any], used: Sequence[Database], checks: Sequ
     yield metrics.NATIVE_THREADS, (), float(threads)
     for database in used:
         taken, limit = connections(database)
-        yield metrics.DB_CONNECTIONS, (name_of(database),), float(taken)
-        yield metrics.DB_CONNECTIONS_LIMIT, (name_of(database),), float(limit)
+        yield metrics.DB_CONNECTIONS, (database.name,), float(taken)
+        yield metrics.DB_CONNECTIONS_LIMIT, (database.name,), float(limit)
     for part in parts:
         if isinstance(part, WorkerService):
             yield from _worker(part, all(check.ok for check in checks if check.name == "answers"))

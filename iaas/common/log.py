@@ -69,6 +69,17 @@ def _one_line(text: str) -> str:
     return text.translate(_ESCAPED)
 
 
+def change(logger: logging.Logger, resource: str, id: str, event: str, before: str, after: str, **more: Any) -> None:
+    """Write the line of a state change, once it is committed; in the JSON form its words are fields of ``change``.
+
+    :param more: plain values, none of them secret
+    """
+    if logger.isEnabledFor(logging.INFO):
+        words = {"resource": resource, "id": id, "event": event, "from": before, "to": after, **more}
+        rest = "".join(f" {name}={value}" for name, value in more.items())
+        logger.info("%s %s %s: %s -> %s%s", resource, id, event, before, after, rest, extra={"change": words})
+
+
 class Formatter(logging.Formatter):
     """``time level logger [request id] message`` or the same as one JSON object."""
 
@@ -92,6 +103,8 @@ class Formatter(logging.Formatter):
                 "time": stamp, "level": record.levelname.lower(), "logger": record.name,
                 "request_id": _request.get(), "message": message,
             }  # fmt: skip
+            if hasattr(record, "change"):
+                fields["change"] = record.change  # pyright: ignore[reportAttributeAccessIssue]  of change()
             return orjson.dumps(fields).decode()
         return f"{stamp} {record.levelname:<7} {record.name} [{_request.get()}] {message}"
 

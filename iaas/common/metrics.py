@@ -109,7 +109,7 @@ DB_SECONDS = Histogram(
     "database", "kind",
 )  # fmt: skip
 DB_RETRIES = Counter("iaas_db_retries_total", "Transactions the database asked for again.", "database")
-DB_UNAVAILABLE = Counter("iaas_db_unavailable_total", "Transactions given up: the database is away.", "database")
+DB_UNAVAILABLE = Counter("iaas_db_unavailable_total", "Transactions given up: a database is away.")
 DB_CONNECTIONS = Gauge("iaas_db_connections", "Database connections in use.", "database")
 DB_CONNECTIONS_LIMIT = Gauge("iaas_db_connections_limit", "Database connections at most.", "database")
 RPC_PUBLISH_SECONDS = Histogram("iaas_rpc_publish_duration_seconds", "Seconds until the broker had a message.")

@@ -26,7 +26,7 @@ class Probe:
         self._answered: float | None = None
         self._failed: str | None = None
         self._asking: runtime.Event | None = None
-        self.name = name_of(database)
+        self.name = database.name
 
     def check(self) -> Check:
         """Return whether the database answers; takes :data:`PATIENCE` seconds at most."""
@@ -59,11 +59,6 @@ class Probe:
         finally:
             self._asking = None
             done.set()
-
-
-def name_of(database: Database) -> str:
-    """Return what a database is called in health and metrics: the last word of its URL."""
-    return (database.engine.url.database or "memory").rpartition("/")[2].removesuffix(".sqlite")
 
 
 def connections(database: Database) -> tuple[int, int]:

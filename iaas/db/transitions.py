@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import sqlalchemy as sa
 
-from iaas.common import errors, fsm
+from iaas.common import errors, fsm, log
 from iaas.db.tx import Tx
+
+LOG = logging.getLogger(__name__)
 
 
 def move(tx: Tx, machine: fsm.Machine, table: sa.Table, row: Any, event: str, **changes: Any) -> fsm.State:
@@ -27,4 +30,5 @@ def move(tx: Tx, machine: fsm.Machine, table: sa.Table, row: Any, event: str, **
     values = {**changes, **dict(zip(machine.columns, after.columns, strict=True))}
     if tx.count(sa.update(table).where(table.c.id == row.id, *guard).values(**values)) != 1:
         raise errors.StateConflict(machine=machine.name, id=row.id)
+    tx.on_commit(lambda: log.change(LOG, machine.name, row.id, event, str(before), str(after)))
     return after

@@ -27,7 +27,7 @@ from sqlalchemy import exc, literal
 from sqlalchemy.engine import Connection, CursorResult, Row
 from sqlalchemy.sql.expression import ClauseElement, Executable, Select
 
-from iaas.common import errors, log, runtime
+from iaas.common import errors, log, metrics, runtime
 from iaas.common.context import RequestContext
 from iaas.db import engines
 
@@ -135,6 +135,8 @@ class Database:
     """One SQL database as this process sees it.
 
     ``statements`` counts what was sent, for the bench and for tests that hold a budget.
+
+    :ivar name: the last word of its URL
     """
 
     _open: weakref.WeakSet[Database] = weakref.WeakSet()
@@ -143,6 +145,7 @@ class Database:
         self.engine = engines.make(url, options or engines.Options())
         self.dialect = self.engine.dialect.name
         self.statements = 0
+        self.name = (self.engine.url.database or "memory").rpartition("/")[2]
         self._open.add(self)
         self._writer = runtime.lock() if self.dialect == "sqlite" else contextlib.nullcontext()
         self._reader = self._writer if engines.in_memory(url) else contextlib.nullcontext()
@@ -155,8 +158,7 @@ class Database:
         """Return the statements sent so far, by the name of each database of the process."""
         counts: dict[str, int] = {}
         for database in cls._open:
-            name = (database.engine.url.database or "memory").rpartition("/")[2]
-            counts[name] = counts.get(name, 0) + database.statements
+            counts[database.name] = counts.get(database.name, 0) + database.statements
         return counts
 
     @contextlib.contextmanager
@@ -165,8 +167,12 @@ class Database:
 
         :raises Unavailable: the database cannot be reached.
         """
-        with self._reader, _translated(), self.engine.connect() as connection:
-            yield Tx(self, connection, ctx)
+        began = runtime.monotonic()
+        try:
+            with self._reader, _translated(), self.engine.connect() as connection:
+                yield Tx(self, connection, ctx)
+        finally:
+            metrics.DB_SECONDS.see(runtime.monotonic() - began, self.name, "read")
 
     @contextlib.contextmanager
     def snapshot(self, ctx: RequestContext) -> Iterator[Tx]:
@@ -186,14 +192,25 @@ class Database:
 
         :raises Unavailable: the database cannot be reached or stays contended.
         """
+        began = runtime.monotonic()
+        try:
+            result, after = self._tried(ctx, fn, *args, **kwargs)
+        finally:
+            metrics.DB_SECONDS.see(runtime.monotonic() - began, self.name, "write")
+        for callback in after:
+            callback()
+        return result
+
+    def _tried(self, ctx: RequestContext, fn: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
+        """Run a transaction until it is committed; return its result and what is to be done after it."""
         for attempt in range(MAX_TRIES):
+            if attempt:
+                metrics.DB_RETRIES.add(self.name)
             try:
-                result, after = self._once(ctx, fn, *args, **kwargs)
-                break
+                return self._once(ctx, fn, *args, **kwargs)
             except _AnswerLost as lost:
                 if self._committed(lost.tx):
-                    result, after = lost.result, lost.tx._after
-                    break
+                    return lost.result, lost.tx._after
                 if attempt == MAX_TRIES - 1:
                     raise _unavailable(lost) from lost
                 LOG.info("transaction %s was not committed and runs again", fn.__qualname__)
@@ -206,11 +223,7 @@ class Database:
                 runtime.sleep(runtime.rng().uniform(0.01, min(0.5, 0.02 * 2**attempt)))
             except exc.TimeoutError as error:
                 raise _unavailable(error) from error
-        else:
-            raise AssertionError("unreachable")
-        for callback in after:
-            callback()
-        return result
+        raise AssertionError("unreachable")
 
     def _once(self, ctx: RequestContext, fn: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
         with self._writer, self.engine.connect() as connection:
@@ -263,6 +276,7 @@ def _translated() -> Iterator[None]:
 
 def _unavailable(error: Exception) -> errors.Unavailable:
     LOG.warning("database unavailable: %s", error)
+    metrics.DB_UNAVAILABLE.add()
     return errors.Unavailable(reason="The database cannot be reached at the moment. Nothing was changed; try again.")
 
 

@@ -136,6 +136,7 @@ class Engine:
                 return
             log.bind(job.request_id)
             self._live.add(job_id)
+            self._tell(job, "claimed", db.PENDING, db.RUNNING, attempt=job.attempt)
             try:
                 while job is not None:
                     points.point(f"jobs.{job.kind}.{job.step}.claimed")
@@ -147,11 +148,24 @@ class Engine:
 
     def _step(self, job: Any) -> Any:
         """Run one step; return the row to go on with, or None."""
-        work = Work(self, job)
+        work, began, outcome = Work(self, job), runtime.monotonic(), "fenced"
+        try:
+            outcome = self._attempt(work)
+        finally:
+            metrics.STEPS.add(job.kind, job.step, outcome)
+            metrics.STEP_SECONDS.see(runtime.monotonic() - began, job.kind, job.step)
+        return work.successor
+
+    def _attempt(self, work: Work) -> str:
+        """Run one step and return what came of it, in a word.
+
+        :raises Fenced: the job was taken from us.
+        """
+        job = work.job
         limit = work.kind.max_attempts
         if limit is not None and job.attempt > limit and work.error is None:
             self._fail(work, Permanent(reason=f"It was tried {limit} times without success."))
-            return work.successor
+            return "failed"
         try:
             handler = self._handlers[job.kind, job.step]
             handler(work)
@@ -162,9 +176,17 @@ class Engine:
         except (errors.StateConflict, errors.InvalidTransition) as error:
             LOG.info("job %s %s: %s", job.kind, job.id, error)
             self._abandon(work, error)
+            return "superseded"
         except Exception as error:
-            self._failed(work, error)
-        return work.successor
+            return self._failed(work, error)
+        return "done" if work.error is None else "undone"
+
+    def _tell(self, job: Any, event: str, before: str, after: str, **more: Any) -> None:
+        """Write the line of what happened to a job; its step is the one it was in."""
+        log.change(
+            LOG, "job", job.id, event, before, after,
+            kind=job.kind, step=job.step, of=job.resource_id, host=job.host, **more,
+        )  # fmt: skip
 
     # -- the end of a step -------------------------------------------------------------------------------
 
@@ -190,6 +212,7 @@ class Engine:
 
         self.db.write(work.ctx, write)
         points.point(f"jobs.{job.kind}.{job.step}.advanced")
+        self._tell(job, "advanced", job.step, step.name, topic=topic)
         if ours:
             work.successor = _Successor(job, {**values, "attempt": 0})
         else:
@@ -220,6 +243,7 @@ class Engine:
         ended = db.end(tx, work.job, self.owner, state, **values)
         if ended is None:
             raise Fenced
+        tx.on_commit(lambda: self._tell(work.job, "ended", db.RUNNING, state))
         if ended.chain:
             submit.follow(tx, self._bell, work.job, ended.chain, ended.host)
 
@@ -230,7 +254,8 @@ class Engine:
 
     # -- failure -----------------------------------------------------------------------------------------
 
-    def _failed(self, work: Work, error: Exception) -> None:
+    def _failed(self, work: Work, error: Exception) -> str:
+        """A step failed, for good or for now; return which."""
         job = work.job
         undoing = work.error is not None
         permanent = isinstance(error, (Permanent, Elsewhere)) or (
@@ -238,7 +263,7 @@ class Engine:
         )
         if permanent and not undoing and work.kind.max_attempts is not None:
             self._fail(work, error)
-            return
+            return "failed"
         delay = min(2.0 ** min(job.attempt, 10), SLOWEST if undoing or work.kind.max_attempts is None else 60.0)
         delay *= runtime.rng().uniform(0.5, 1.0)
         LOG.log(
@@ -250,6 +275,7 @@ class Engine:
         if not self.db.write(work.ctx, db.postpone, job, self.owner, delay, updated_at=runtime.time()):
             raise Fenced
         runtime.spawn(self._later, delay, job.id, job.resource_id)
+        return "retried"
 
     def _later(self, delay: float, job_id: str, resource_id: str) -> None:
         if not self._stopping.wait(delay + 0.01):
@@ -282,6 +308,7 @@ class Engine:
                 raise Fenced
 
         self.db.write(work.ctx, write)
+        self._tell(job, "undoing", job.step, step.name, topic=topic)
         if ours:
             work.successor = _Successor(job, {**values, "attempt": 0})
         else:
@@ -317,6 +344,7 @@ class Engine:
             self._abandon(work, error)
             return
         if again:
+            self._tell(job, "again", job.step, first.name)
             self._bell.ring(first.topic(None), job.id, job.resource_id)
 
     def _events(self, work: Work, fault: Mapping[str, Any] | None = None, result: str = "Success") -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Protocol
 
-from iaas.common import errors, points, runtime
+from iaas.common import errors, log, metrics, points, runtime
 from iaas.db import codec
 from iaas.db import jobs as db
 from iaas.db.tx import Database, Tx
@@ -105,6 +105,7 @@ def _add(
         raise Busy(resource=kind.resource, id=resource_id) from None
 
     def ring() -> None:
+        log.change(LOG, "job", job_id, "accepted", "-", db.PENDING, kind=kind.name, step=step, of=resource_id)
         points.point(f"jobs.{kind.name}.accepted")
         bell.ring(topic, job_id, resource_id)
 
@@ -128,6 +129,8 @@ class Backlog:
             with self._db.read(ctx) as tx:
                 self._counts = db.pending_by_project(tx)
         if sum(self._counts.values()) >= self._settings.max_pending:
+            metrics.REFUSED.add("cloud")
             raise errors.Unavailable(reason="The cloud has too many requests under way; try again in a few seconds.")
         if self._counts.get(ctx.project_id, 0) >= self._settings.max_pending_per_project:
+            metrics.REFUSED.add("project")
             raise errors.Unavailable(reason="The project has too many requests under way; try again in a few seconds.")

@@ -109,6 +109,10 @@ class Actions:
         except Exception as exc:
             return fault(exc, request_id)
 
+    def name_of(self, pairs: Iterable[tuple[str, str]]) -> str | None:
+        """The action a request names, if it is one of these."""
+        return next((value for name, value in pairs if name == "Action" and value in self._by_name), None)
+
     def _find(self, pairs: Iterable[tuple[str, str]]) -> Action:
         """The row of the one action the request names."""
         names = [value for name, value in pairs if name == "Action"]

@@ -53,6 +53,7 @@ class Ec2Api:
         try:
             pairs, ctx = self._received(environ, request_id)
             environ["iaas.context"] = ctx
+            environ["iaas.operation_name"] = self.actions.name_of(pairs)
             status, document = self.actions.dispatch(environ["iaas.clients"], ctx, pairs, request_id)
         except Exception as exc:  # what is refused before there is an action
             status, document = fault(exc, request_id)

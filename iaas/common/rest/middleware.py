@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from iaas.common import context, log, runtime
+from iaas.common import context, log, metrics, runtime
 
 LOG = logging.getLogger("iaas.request")
 _REQUEST_ID = re.compile(r"req-[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII)
@@ -19,6 +19,8 @@ _REQUEST_ID = re.compile(r"req-[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.AS
 _TRUSTED = re.compile(
     r"HTTP_X_(USER|PROJECT|TENANT|DOMAIN|ROLES?|IS_ADMIN|SERVICE_(?!TOKEN|CATALOG$)|IDENTITY|SYSTEM|USER_DOMAIN|INSTANCE_ID)",
 )
+#: of HTTP; a client may write any word there
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -64,7 +66,16 @@ class Guard:
                 close()
             self._line(environ, seen, started)
 
+    def _count(self, environ: dict[str, Any], status: str, seconds: float) -> None:
+        found = environ.get("iaas.operation")
+        name = environ.get("iaas.operation_name") or (found.name if found is not None else "none")
+        method = environ["REQUEST_METHOD"]
+        metrics.HTTP_REQUESTS.add(self.service, method if method in METHODS else metrics.OTHER, name, status)
+        metrics.HTTP_SECONDS.see(seconds, self.service, name)
+
     def _line(self, environ: dict[str, Any], seen: list[str], started: float) -> None:
+        seconds, status = runtime.monotonic() - started, seen[0][:3] if seen else "-"
+        self._count(environ, status, seconds)
         if not LOG.isEnabledFor(logging.INFO):
             return
         ctx = environ.get("iaas.context")
@@ -73,8 +84,8 @@ class Guard:
             self.service,
             environ["REQUEST_METHOD"],
             environ.get("PATH_INFO", ""),
-            seen[0][:3] if seen else "-",
-            (runtime.monotonic() - started) * 1000,
+            status,
+            seconds * 1000,
             log.statements(),
             ctx.user_id if ctx else "-",
             ctx.project_id if ctx else "-",

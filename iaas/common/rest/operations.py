@@ -86,6 +86,11 @@ class Operation:
         return self.method, self.path, self.action
 
     @property
+    def name(self) -> str:
+        """The operation in metrics: its path as declared, and its action."""
+        return self.path if self.action is None else f"{self.path}#{self.action}"
+
+    @property
     def summary(self) -> str:
         """The first line of the handler's docstring."""
         return (self.handler.__doc__ or "").strip().split("\n")[0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from iaas.common import runtime
+from iaas.common import metrics, runtime
 from iaas.common.context import RequestContext
 from iaas.common.rpc import errors
 from iaas.common.rpc.message import Message
@@ -41,14 +42,18 @@ class Client:
 
         :raises Unavailable: the broker did not confirm it within the publish time-out.
         """
-        self._transport.publish(topic, _message(method, ctx, args), timeout=self._publish_timeout)
+        message = _message(method, ctx, args)
+        with _measured():
+            self._transport.publish(topic, message, timeout=self._publish_timeout)
 
     def fanout(self, topic: str, method: str, ctx: Context = None, **args: Any) -> None:
         """Ask every worker of ``topic`` that is there now.
 
         :raises Unavailable: the broker did not confirm it within the publish time-out.
         """
-        self._transport.fanout(topic, _message(method, ctx, args), timeout=self._publish_timeout)
+        message = _message(method, ctx, args)
+        with _measured():
+            self._transport.fanout(topic, message, timeout=self._publish_timeout)
 
     def call(self, topic: str, method: str, ctx: Context = None, *, timeout: float | None = None, **args: Any) -> Any:
         """Ask one worker of ``topic`` and return its result.
@@ -66,7 +71,8 @@ class Client:
         waiting = self._waiting[message.id] = _Waiting()
         try:
             left = max(deadline - runtime.monotonic(), 0.001)
-            self._transport.publish(topic, message, timeout=min(left, self._publish_timeout))
+            with _measured():
+                self._transport.publish(topic, message, timeout=min(left, self._publish_timeout))
             if not waiting.came.wait(max(deadline - runtime.monotonic(), 0)):
                 raise errors.CallTimeout(topic=topic, method=method, timeout=limit)
         finally:
@@ -93,6 +99,17 @@ class Client:
             return
         waiting.answer = message.args
         waiting.came.set()
+
+
+@contextlib.contextmanager
+def _measured() -> Iterator[None]:
+    began = runtime.monotonic()
+    try:
+        yield
+    except Exception:
+        metrics.RPC_PUBLISH_FAILURES.add()
+        raise
+    metrics.RPC_PUBLISH_SECONDS.see(runtime.monotonic() - began)
 
 
 def _message(method: str, ctx: Context, args: dict[str, Any]) -> Message:

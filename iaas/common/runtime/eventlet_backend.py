@@ -17,6 +17,7 @@ import eventlet.patcher  # noqa: E402
 
 eventlet.monkey_patch()
 
+import contextvars  # noqa: E402
 import functools  # noqa: E402
 import io  # noqa: E402
 import logging  # noqa: E402
@@ -272,7 +273,8 @@ class EventletBackend(base.Backend):
         call = object()
         self._calls.add(call)
         with eventlet.Timeout(timeout, base.NativeTimeout(words)):
-            outcome: Any = eventlet.tpool.execute(_attempt, fn, args, kwargs, self._calls, call)
+            mine = contextvars.copy_context()  # the request whose records follow, for what the call logs
+            outcome: Any = eventlet.tpool.execute(mine.run, _attempt, fn, args, kwargs, self._calls, call)
         result, error = outcome
         if error is not None:
             raise error
