@@ -31,6 +31,7 @@ Rows = Sequence[sa.Row[Any]]
 HISTORY = 5000
 #: rows shown of a broken foreign key
 BROKEN = 20
+BATCH = 500
 KEY_PAIRS = "key_pairs_of_user"
 
 
@@ -229,3 +230,28 @@ def look_at_images(db: Database, ctx: RequestContext, with_bytes: Sequence[str])
             held=tx.all(held),
             buried=tx.all(sa.select(blob_gc.c.image_id)),
         )
+
+
+def things(tx: Tx) -> dict[str, dict[str, sa.Row[Any]]]:
+    """Return what clients may have been promised: noun → id → (id, name, state, fault)."""
+    plain = {"port": ports, "network": networks, "subnet": subnets, "security_group": security_groups}
+    nothing = sa.null().label("state"), sa.null().label("fault")
+    queries = {
+        "server": sa.select(*_named(instances), instances.c.vm_state.label("state"), instances.c.fault),
+        "volume": sa.select(*_named(volumes), volumes.c.status.label("state"), volumes.c.fault),
+        **{noun: sa.select(*_named(table), *nothing) for noun, table in plain.items()},
+    }
+    return {noun: {row.id: row for row in tx.all(query)} for noun, query in queries.items()}
+
+
+def _named(table: Any) -> tuple[Any, Any]:
+    return table.c.id, table.c.name
+
+
+def jobs_of_requests(tx: Tx, request_ids: Sequence[str]) -> Rows:
+    """Return (resource_id, request_id, state, error) of what some requests started."""
+    columns = (jobs.c.resource_id, jobs.c.request_id, jobs.c.state, jobs.c.error)
+    found: list[sa.Row[Any]] = []
+    for at in range(0, len(request_ids), BATCH):
+        found += tx.all(sa.select(*columns).where(jobs.c.request_id.in_(request_ids[at : at + BATCH])))
+    return found
