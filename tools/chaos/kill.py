@@ -94,7 +94,8 @@ def one_pass(lab: Lab, say: Say) -> Facts:
 
     threads = [threading.Thread(target=run, args=(slot,), name=f"slot-{slot.daemon}") for slot in made]
     ended = threading.Event()
-    identity = threading.Thread(target=_kill_identity, args=(lab, ended, failures))
+    strays: list[str] = []
+    identity = threading.Thread(target=_kill_identity, args=(lab, ended, failures, strays))
     for thread in [*threads, identity]:
         thread.start()
     try:
@@ -111,15 +112,16 @@ def one_pass(lab: Lab, say: Say) -> Facts:
     if wrong:
         raise Breach("; ".join(wrong))
     deaths = sum((slot.died for slot in made), Counter[str]())
-    return {"kills": deaths.total(), "deaths": dict(deaths)}
+    return {"kills": deaths.total() + len(strays), "points": deaths.total(), "deaths": dict(deaths)}
 
 
-def _kill_identity(lab: Lab, ended: threading.Event, failures: list[str]) -> None:
+def _kill_identity(lab: Lab, ended: threading.Event, failures: list[str], killed: list[str]) -> None:
     """Kill the identity service now and then, while somebody logs in."""
     rng = random.Random(lab.rng.random())
     while not ended.wait(rng.uniform(6, 12)):
         try:
             lab.cluster.restart("identity")
+            killed.append("identity")
             lab.client.log_in()
         except Exception as error:
             failures.append(f"identity: {type(error).__name__}: {error}")

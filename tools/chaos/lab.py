@@ -127,7 +127,7 @@ class Lab:
     def _until_sound(self) -> list[str]:
         """Look until promises are kept and invariants hold, for as long as they may take; return what is wrong then."""
         deadline = time.monotonic() + SETTLE
-        while wrong := broken(self.client) + state.unsound(self.cluster):
+        while wrong := broken(self.client) + state.unsound(self.cluster, self.book.history):
             if time.monotonic() > deadline:
                 break
             time.sleep(2)

@@ -14,6 +14,7 @@ from tools.chaos.promises import Client, Thing
 #: what a client does next, and how often in a hundred
 SHARES = {"boot": 30, "delete": 20, "volume": 6, "act": 14, "list": 20, "bad": 10}
 MOST = 12  # servers one client keeps
+AWAY = 0.3  # seconds a client leaves an API alone that does not answer
 #: requests that are wrong in themselves, and the right answers
 BAD: list[tuple[str, str, str, Any, int]] = [
     ("GET", "compute", "/servers/no-such-server", None, 404),
@@ -29,7 +30,7 @@ BAD: list[tuple[str, str, str, Any, int]] = [
 class Load:
     """``with Load(lab, clients=4) as load: …``; at the end every client has stopped and the book is whole.
 
-    :param requests: how many each client sends; None goes on until the end of the block
+    :param requests: how many answers each client gets; None goes on until the end of the block
     :param pause: seconds between two requests of a client, at most
     """
 
@@ -67,6 +68,10 @@ class Load:
         try:
             while not self._stop.is_set() and (self._requests is None or user.sent < self._requests):
                 user.next()
+                if self.lab.client.answered:
+                    user.sent += 1
+                else:
+                    self._stop.wait(AWAY)
                 self._stop.wait(user.rng.uniform(0.0, self._pause))
         except Exception as error:
             self.failures.append(f"a client broke: {type(error).__name__}: {error}")
@@ -87,7 +92,6 @@ class _User:
 
     def next(self) -> None:
         """Send one request."""
-        self.sent += 1
         chosen = self.rng.choices(list(SHARES), list(SHARES.values()))[0]
         if chosen == "boot" and len(self._servers) >= MOST:
             chosen = "delete"

@@ -18,6 +18,7 @@ from typing import Any
 import pycdlib
 import requests
 
+from iaas.doctor.history import History
 from tools import dev_cluster
 
 ALLOWED = {200, 201, 202, 204, 404, 409, 503}  # under faults; anything else is a fault of its own
@@ -49,6 +50,7 @@ class Book:
     :ivar seen: how often each status was answered; None stands for an answer that never came
     :ivar bad: answers nobody may give, in words
     :ivar unanswered: names of what was asked for without an answer → its image
+    :ivar history: the same as the doctor reads it, verbs too
     :ivar slowest: seconds the slowest whole answer took
     """
 
@@ -57,6 +59,7 @@ class Book:
     bad: list[str] = field(default_factory=list)
     unanswered: dict[str, str] = field(default_factory=dict)
     slowest: float = 0.0
+    history: History = field(default_factory=History)
 
     def accepted(self, noun: str) -> int:
         return sum(thing.noun == noun for thing in list(self.things.values()))
@@ -93,6 +96,11 @@ class Client:
         project = answer.json()["token"]["project"]["id"]
         self.urls["volume"] = f"http://127.0.0.1:{self.cluster.settings.api.volume_port}/v3/{project}"
 
+    @property
+    def answered(self) -> bool:
+        """Whether the last request of this thread was answered; true before the first."""
+        return getattr(self._http, "answered", True)
+
     # -- asking ------------------------------------------------------------------------------------------
 
     def ask(
@@ -114,6 +122,7 @@ class Client:
             headers["Content-Type"] = "application/octet-stream"
         begun = time.monotonic()
         book = self.book
+        self._http.answered = False
         try:
             answer = session.request(method, self.urls[service] + path, json=body, data=data, headers=headers,
                                      timeout=60)  # fmt: skip
@@ -121,6 +130,8 @@ class Client:
             book.seen[None] += 1
             return None, None
         book.seen[answer.status_code] += 1
+        self._http.answered = True
+        self._http.request_id = answer.headers.get("X-Openstack-Request-Id")
         book.slowest = max(book.slowest, time.monotonic() - begun)
         if answer.status_code not in ALLOWED | allowed:
             book.bad.append(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
@@ -170,8 +181,10 @@ class Client:
         if where:
             server["availability_zone"] = f":{where}"
         self.book.unanswered[name] = image
+        self.book.history.unanswered("create", name=name)
         made = self.insist("POST", "compute", "/servers", {"server": server}, token=name, enough=enough)
         self.book.unanswered.pop(name, None)
+        self.book.history.accepted("create", "server", made["server"]["id"], token=name)
         return self._keep(Thing(made["server"]["id"], "servers", name, {"ACTIVE"}))
 
     def make_volume(self, size: int = 1) -> Thing | None:
@@ -179,9 +192,14 @@ class Client:
         name = self.new_name("v")
         self.book.unanswered[name] = ""
         status, made = self.ask("POST", "volume", "/volumes", {"volume": {"size": size, "name": name}})
-        if status is not None:
+        if status is None:
+            self.book.history.unanswered("create", name=name)
+        else:
             self.book.unanswered.pop(name, None)
-        return self._keep(Thing(made["volume"]["id"], "volumes", name, {"available"})) if status == 202 else None
+        if status != 202:
+            return None
+        self.book.history.accepted("create", "volume", made["volume"]["id"])
+        return self._keep(Thing(made["volume"]["id"], "volumes", name, {"available"}))
 
     def _keep(self, thing: Thing) -> Thing:
         self.book.things[thing.id] = thing
@@ -191,6 +209,7 @@ class Client:
         """Ask once for a deletion; return whether it was promised, or need not be any more."""
         service = {"servers": "compute", "volumes": "volume"}[thing.noun]
         was_unsure, thing.unsure = thing.unsure, True
+        self.book.history.unanswered("delete", thing.id)
         status, answer = self.ask("DELETE", service, f"/{thing.noun}/{thing.id}")
         if status in (202, 204) or (status == 404 and was_unsure):
             thing.deleted = True
@@ -209,6 +228,7 @@ class Client:
             thing.wanted = thing.wanted | {ends}
         elif status == 202:
             thing.wanted = {ends}
+            self.book.history.accepted(action, "server", thing.id, request_id=self._http.request_id)
         return status == 202
 
     def make_image(self, data: bytes = b"\0" * 4096, disk_format: str = "raw") -> str:

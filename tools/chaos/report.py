@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from tools.chaos.cases import Result
 
+EVERY = 20.0
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 SHOWN = (
     "kills", "messages thrown away", "messages stolen", "rings said twice", "connections cut", "connections killed",
@@ -19,11 +21,12 @@ SHOWN = (
 
 
 class Screen:
-    """One line a case, rewritten while it runs where a person looks on."""
+    """One line a case, rewritten while it runs where a person looks on; elsewhere a line now and then."""
 
     def __init__(self) -> None:
         self._alive = sys.stdout.isatty()
         self._head = ""
+        self._said = time.monotonic()
 
     def begin(self, head: str) -> None:
         self._head = head
@@ -31,6 +34,9 @@ class Screen:
     def say(self, text: str) -> None:
         if self._alive:
             print(f"\r\x1b[2K… {self._head}: {text}", end="", flush=True)
+        elif time.monotonic() - self._said > EVERY:
+            self._said = time.monotonic()
+            print(f"… {self._head}: {text}", flush=True)
 
     def end(self, result: Result) -> None:
         mark = "✗" if result.breaches else "✓"

@@ -15,7 +15,7 @@ from iaas.common.rpc.transport import DEAD
 from iaas.compute.agentapi import AgentClient
 from iaas.compute.driver import Power
 from iaas.db.tx import Database
-from iaas.doctor import HostTruth, Truth, ask, diagnose
+from iaas.doctor import HostTruth, Truth, ask, diagnose, history
 from tools import dev_cluster
 
 
@@ -69,8 +69,8 @@ def volumes(cluster: dev_cluster.Cluster) -> dict[str, int]:
     return json.loads(file.read_text()) if file.exists() else {}
 
 
-def unsound(cluster: dev_cluster.Cluster) -> list[str]:
-    """Return every breach of an invariant the doctor finds in a settled cloud, and whom it could not ask.
+def unsound(cluster: dev_cluster.Cluster, promised: history.History) -> list[str]:
+    """Return every breach the doctor finds in a settled cloud, of a promise too, and whom it could not ask.
 
     The workers say what their hosts hold.  What the journals of the fake hypervisors say is held against that.
     """
@@ -79,6 +79,7 @@ def unsound(cluster: dev_cluster.Cluster) -> list[str]:
         answers = ask.everybody(databases[0], AgentClient(cluster.settings.compute.agent_secret))
         there = Truth(hosts=answers.hosts, queues=_dead_letters(cluster), ratios=cluster.settings.scheduler)
         found = diagnose(databases[0], there, quiet=True, images=databases[1]).findings
+        found += history.kept(promised, databases[0], complete=True)
         return [*map(str, found), *answers.silent, *_untold(cluster, answers.hosts)]
     except errors.Unavailable as error:
         return [f"the doctor cannot look: {error}"]
