@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Run every test: what needs only Python side by side, what needs this host or private servers one after the other.
+"""Run every test: what needs only Python first, then what needs this host beside what needs private servers.
 
     tools/run_tests.py [--fast]
 
-The host's tests are skipped, loudly, where root, QEMU or the servers are missing.  What failed among real guests,
-brokers and databases is run once more by itself, as those can miss a deadline on two busy cores; what passes then is
-named, as FLAKY.  Where only Python is needed there is no deadline to miss: what fails there fails the run.
+The host's tests are skipped, loudly, where root, QEMU or the servers are missing.  The last two parts mostly wait, for
+guests that boot and servers that come back, so they run at the same time; what one of them says is shown when it is
+done.  What failed in them is run once more by itself, as real guests, brokers and databases can miss a deadline on two
+busy cores; what passes then is named, as FLAKY.  Where only Python is needed there is no deadline to miss: what fails
+there fails the run.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import subprocess
 import sys
@@ -33,33 +36,57 @@ PARTS = [
 
 def main() -> int:
     parts = PARTS[:2] if "--fast" in sys.argv[1:] else PARTS
-    worst = 0
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "exercised.jsonl"
-        for number, (words, options, extra) in enumerate(parts, 1):
-            begun = time.monotonic()
-            print(f"\n== {number}/{len(parts)} {words}", flush=True)
-            env = {**os.environ, "IAAS_EXERCISED": str(record), **extra}
-            code = part(options, env, Path(folder) / f"cache{number}")
-            print(f"== {number}/{len(parts)} took {time.monotonic() - begun:.0f} s", flush=True)
-            worst = worst or code
+        runs = [Run(f"{number}/{len(parts)}", part, record) for number, part in enumerate(parts, 1)]
+        for run in runs:
+            if not run.waits:
+                run.first()
+        waiting = [run for run in runs if run.waits]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(lambda run: run.first(aside=run is not waiting[-1]), waiting))
+        codes = [run.again() for run in runs]
         ledger = [sys.executable, "tools/coverage_ledger.py", "--strict", "--exercised", str(record)]
         claims = subprocess.run(ledger, cwd=ROOT, check=False).returncode
-    return worst or claims
+    return next((code for code in [*codes, claims] if code), 0)
 
 
-def part(options: list[str], env: dict[str, str], cache: Path) -> int:
-    """Run one part, and once more what failed in it if real machinery is in it; return 0 if everything passed."""
-    command = [sys.executable, "-m", "pytest", "-rs", "--durations=5", "-o", f"cache_dir={cache}", *options]
-    code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
-    if code != 1 or FAST in options:
-        return 0 if code == 5 else code  # 5: this part has no tests here
-    print("== what failed runs again, by itself", flush=True)
-    again = [*command, "--lf", "--lfnf=none", "-rA"]
-    code = subprocess.run(again, cwd=ROOT, env=env, check=False).returncode
-    if code == 0:
-        print("== FLAKY: what is listed as PASSED above failed the first time", flush=True)
-    return code
+class Run:
+    """One part of the tests.
+
+    :ivar waits: real machinery is in it, so that it needs little of the processors and may miss a deadline
+    """
+
+    def __init__(self, name: str, part: tuple[str, list[str], dict[str, str]], record: Path) -> None:
+        words, options, extra = part
+        self.name = f"{name} {words}"
+        self.waits = FAST not in options
+        self._env = {**os.environ, "IAAS_EXERCISED": str(record), **extra}
+        cache = record.with_name(f"cache{name.partition('/')[0]}")
+        self._command = [sys.executable, "-m", "pytest", "-rs", "--durations=5", "-o", f"cache_dir={cache}", *options]
+        self._code = 0
+
+    def first(self, aside: bool = False) -> None:
+        """Run the part; ``aside``: show what it says at its end."""
+        begun = time.monotonic()
+        print(f"\n== {self.name}{', aside' if aside else ''}", flush=True)
+        with tempfile.TemporaryFile("w+") as said:
+            out = said if aside else None
+            self._code = subprocess.run(
+                self._command, cwd=ROOT, env=self._env, check=False, stdout=out, stderr=out
+            ).returncode
+            said.seek(0)
+            print(said.read(), f"== {self.name} took {time.monotonic() - begun:.0f} s", sep="", flush=True)
+
+    def again(self) -> int:
+        """Run once more what failed if a deadline may have been missed; return 0 if everything passed in the end."""
+        if self._code != 1 or not self.waits:
+            return 0 if self._code == 5 else self._code  # 5: this part has no tests here
+        print(f"== what failed of {self.name} runs again, by itself", flush=True)
+        code = subprocess.run([*self._command, "--lf", "--lfnf=none", "-rA"], cwd=ROOT, env=self._env, check=False)
+        if code.returncode == 0:
+            print("== FLAKY: what is listed as PASSED above failed the first time", flush=True)
+        return code.returncode
 
 
 if __name__ == "__main__":
