@@ -325,7 +325,7 @@ def update(call: Call) -> Any:
     if "name" in changes:
         changes["name"] = changes["name"].strip()
     row = core.update(call.clients, call.ctx, server_id(call), **changes)
-    return {"server": views.detail(call, row)}
+    return {"server": views.changed(call, row)}
 
 
 @resource.operation("DELETE", "/servers/{server_id}", policy="compute:servers:delete", status=204)

@@ -48,12 +48,11 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def links(call: Call, rows: Sequence[Any], size: int) -> list[dict[str, str]]:
-    """Return the link to the page after these rows, if there is one.
+    """Return the link to the page after these rows: a full page has one, as clients expect, even if that page is empty.
 
-    :param rows: one more than a page if there is more
     :param size: rows of a page
     """
-    if len(rows) <= size or size == 0:
+    if len(rows) < size or size == 0:
         return []
     query = {name: values[-1] for name, values in call.query.items() if name != "offset"}
     query.update(limit=str(size), marker=rows[size - 1].id)

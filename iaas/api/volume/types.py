@@ -26,10 +26,10 @@ def index(call: Call) -> dict[str, Any]:
         call.ctx,
         is_public=_is_public(call),
         sort=paging.sort(call, SORT),
-        limit=size + 1 if size else 0,
+        limit=size,
         marker=call.param("marker"),
     )
-    body: dict[str, Any] = {"volume_types": [views.show(call, row) for row in rows[:size]]}
+    body: dict[str, Any] = {"volume_types": [views.show(call, row) for row in rows]}
     following = paging.links(call, rows, size)
     if following:
         body["volume_type_links"] = following

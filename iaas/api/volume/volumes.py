@@ -107,12 +107,12 @@ def _list(call: Call, view: Any) -> dict[str, Any]:
             equal=_equal(call),
             metadata=_metadata(call.param("metadata")),
             sort=paging.sort(call, SORT),
-            limit=size + 1 if size else 0,
+            limit=size,
             marker=call.param("marker"),
             offset=int(call.param("offset") or 0),
         ),
     )
-    body: dict[str, Any] = {"volumes": [view(call, row) for row in rows[:size]]}
+    body: dict[str, Any] = {"volumes": [view(call, row) for row in rows]}
     following = paging.links(call, rows, size)
     if following:
         body["volumes_links"] = following

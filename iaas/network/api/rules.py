@@ -93,7 +93,9 @@ def _ports(protocol: str | None, rule: NewRule) -> tuple[int | None, int | None]
     number = _number(protocol)
     if number in (ICMP4, ICMP6):
         if low is None:
-            raise errors.Invalid(reason=f"ICMP code (port-range-max) {high} is provided but ICMP type is missing.")
+            raise errors.Invalid(
+                reason=f"ICMP code (port-range-max) {high} is provided but ICMP type (port-range-min) is missing."
+            )
         for word, value in (("type", low), ("code", high)):
             if value is not None and not 0 <= value <= 255:
                 raise errors.Invalid(reason=f"Invalid value for ICMP {word}: {value}. It must be 0 to 255.")

@@ -27,6 +27,16 @@ def test_name_description_and_host_name_are_changed(cloud):
     assert update(cloud, server_id, description=None).json["server"]["description"] is None
 
 
+def test_a_change_is_answered_with_every_field_from_2_75_on(cloud):
+    server_id = cloud.boot()
+    few, all_ = (update(cloud, server_id, version, name="new").json["server"] for version in ("2.74", "2.75"))
+    assert {"name", "OS-DCF:diskConfig", "locked", "flavor", "tags"} <= few.keys()
+    later = {"key_name", "config_drive", "OS-EXT-STS:vm_state", "OS-EXT-AZ:availability_zone", "OS-SRV-USG:launched_at",
+             "os-extended-volumes:volumes_attached"}  # fmt: skip
+    assert later <= all_.keys()
+    assert not later & few.keys()
+
+
 @pytest.mark.parametrize(
     "version", ["2.1", "2.9", "2.19", "2.26", "2.47", "2.63", "2.71", "2.73", "2.75", "2.90", "2.96"]
 )

@@ -207,6 +207,9 @@ def test_pages_follow_their_links_to_the_end(api):
     assert found == ["v0", "v1", "v2", "v3", "v4"]
     assert names(api.request("GET", "/volumes?sort=name:asc&offset=3&limit=1")) == ["v3"]
     assert names(api.request("GET", "/volumes?limit=0")) == []
+    full = api.request("GET", "/volumes?limit=5").json["volumes_links"][0]["href"]
+    assert names(api.request("GET", full.removeprefix("http://127.0.0.1:8776/v3"))) == []
+    assert "volumes_links" not in api.request("GET", "/volumes?limit=6").json
     for bad in ("limit=-1", "limit=x", f"marker={runtime.uuid()}", "offset=x"):
         assert api.request("GET", f"/volumes?{bad}").status_int == 400, bad
 

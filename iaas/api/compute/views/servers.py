@@ -47,6 +47,23 @@ def detail(call: Call, row: Row) -> dict[str, Any]:
     return details(call, [row])[0]
 
 
+#: what an answer to a change has only from 2.75 on
+_NOT_OF_A_CHANGE = frozenset({"config_drive", "key_name", "security_groups", "host_status"})
+_NOT_OF_A_CHANGE_PREFIXES = ("OS-EXT-", "OS-SRV-USG:", "os-extended-volumes:")
+
+
+def changed(call: Call, row: Row) -> dict[str, Any]:
+    """What the answer to a change shows: all of it from 2.75 on, what was no extension before."""
+    shown = detail(call, row)
+    if call.version >= V2_75:
+        return shown
+    return {
+        name: value
+        for name, value in shown.items()
+        if name not in _NOT_OF_A_CHANGE and not name.startswith(_NOT_OF_A_CHANGE_PREFIXES)
+    }
+
+
 class Details:
     """The detail view for one caller at one version."""
 
