@@ -8,6 +8,7 @@ is done and its answer is not heard.  The same seed gives the same history, here
     tools/simulate.py --seed 41 --trace                  everything that happened in one of them
     tools/simulate.py --seed 41 --shrink                 the same failure with as little around it as possible
     tools/simulate.py --mutation no-sweep --count 1000   remove a protection of the product: how soon is it noticed?
+    tools/simulate.py --mutation all --count 1000        the same of every one of them
     tools/simulate.py --list                             the faults, the points and the mutations there are
 
 How a failure is read, and how a job, a driver or a fault joins: docs/recipes/join-the-simulator.md.
@@ -39,9 +40,11 @@ def main(argv: list[str] | None = None) -> int:
 
     if options.list:
         return _list()
-    if options.mutation and options.mutation not in mutations.MUTATIONS:
+    if options.mutation and options.mutation not in ("all", *mutations.MUTATIONS):
         sys.exit(f"There is no mutation {options.mutation}; there are: {', '.join(mutations.MUTATIONS)}.")
     world_run.make_ready()
+    if options.mutation == "all":
+        return _remove_all(options)
     plans = [
         world_run.Plan(
             seed,
@@ -167,6 +170,30 @@ def _shrink(plans: list[Any], report: Report) -> None:
     for finding in failed.findings[:SHOWN]:
         print(f"    {finding}")
     print(" ".join([*words, "--trace"]))
+
+
+def _remove_all(options: argparse.Namespace) -> int:
+    """Remove every protection in turn and say which seed noticed; return 1 if one was not noticed."""
+    from tests.simulation import mutations, world_run
+
+    caught: dict[str, Any] = {}
+    for name in mutations.MUTATIONS:
+        begun, tried = time.monotonic(), 0
+        first = mutations.KNOWN.get(name, options.seed)
+        seeds = [first, *(seed for seed in range(options.seed, options.seed + options.count) if seed != first)]
+        plans = [world_run.Plan(seed, mutation=name) for seed in seeds]
+        found = None
+        for outcome in world_run.run_all(plans, options.jobs, lambda done: bool(done.findings)):
+            tried += 1
+            found = found or (outcome if outcome.findings else None)
+        caught[name] = {"seed": found.seed, "finding": found.findings[0], "tried": tried} if found else None
+        words = f"seed {found.seed}: {found.findings[0]:.90}" if found else "NOT NOTICED"
+        print(f"{name:32} {tried:4} tried, {time.monotonic() - begun:5.1f} s, {words}", flush=True)
+    missed = [name for name, how in caught.items() if how is None]
+    print(f"{len(caught) - len(missed)} of {len(caught)} protections are missed when they are gone")
+    if options.json:
+        Path(options.json).write_text(json.dumps(caught))
+    return 1 if missed else 0
 
 
 def _list() -> int:

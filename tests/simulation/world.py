@@ -26,7 +26,7 @@ from iaas.network.driver import Desired
 from iaas.network.drivers import fake as fake_network
 from iaas.network.drivers import plan as planning
 from tests.simulation import world_clients, world_daemons, world_drivers
-from tests.simulation.world_checker import examine, kept
+from tests.simulation.world_checker import examine, kept, torn
 from tests.simulation.world_database import Server
 from tests.simulation.world_faults import Faults
 from tests.simulation.world_queue import SimBroker
@@ -141,6 +141,8 @@ class World:
         faults, process = self.faults, self.backend.current.process
         faults.coverage.passed[point] += 1
         self.say(point)
+        if point.endswith((".advanced", ".accepted")):
+            self._find(torn(self))
         if faults.over or process is self.outside or process is self.backend.root:
             return
         if faults.crashes_at(point):
@@ -173,11 +175,11 @@ class World:
         """A guest was started somewhere: it may run nowhere else (I6, at every moment)."""
         where = [host for host, machine in self.machines.items() if guest_id in machine.running()]
         if len(where) > 1:
-            self.findings.append(Finding("I6", f"server {guest_id}", f"It runs on {' and '.join(where)}."))
+            self._find([Finding("I6", f"server {guest_id}", f"It runs on {' and '.join(where)}.")])
 
     def complain(self, what: str) -> None:
         """An answer no client may ever get."""
-        self.findings.append(Finding("I12", "answer", what))
+        self._find([Finding("I12", "answer", what)])
 
     def forget_network(self, host: str) -> None:
         """What a host had in its kernel is gone."""
@@ -238,7 +240,7 @@ class World:
             late = runtime.monotonic() - self._well_from >= QUIET
             wrong = examine(self, quiet=True) + kept(self) if late or self._idle() else None
             if late or wrong == []:
-                self.findings += wrong or ()
+                self._find(wrong or [])
                 self.say("all is well" if not wrong else "it is not well")
                 return
 
@@ -248,8 +250,12 @@ class World:
 
     def _glance(self) -> None:
         """Look for what may never be wrong, not even for a moment."""
-        for finding in examine(self, quiet=False):
+        self._find(examine(self, quiet=False))
+
+    def _find(self, found: list[Finding]) -> None:
+        for finding in found:
             if finding not in self.findings:
+                self.say(f"WRONG: {finding}")
                 self.findings.append(finding)
 
 

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 
 PROJECTS = ("1" * 32, "2" * 32)
 TRIES = 12
+#: job → the verb of :class:`Client` that makes the cloud do it
+STARTS = {
+    "build": "boot",
+    "delete": "delete",
+    "forget": "delete",  # of a server that got no host
+    "start": "power",
+    "stop": "power",
+    "reboot": "power",
+    "create_volume": "make",
+    "delete_volume": "erase",
+    "forget_volume": "erase",  # of a volume that got no host
+}
 
 
 @dataclass(frozen=True)

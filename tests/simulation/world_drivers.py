@@ -41,11 +41,13 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "host_facts": "answers from settings",
         "console_log": "a read for the API's agent, which listens on a socket",
         "console": "a read for the API's agent, which listens on a socket",
+        "disks": "a read for the doctor, which looks at the machine itself here",
         "tidy": "housekeeping without a promise",
     },
     "network": {
         "stop_host": "does nothing in the fake",
         "metadata_listener": "returns a socket",
+        "holds": "a read for the doctor, which looks at the bridges themselves here",
         "remove_all": "takes a host out of service: no daemon calls it",
     },
     "volume": {"stop_host": "does nothing in the fake", "pool_facts": "a read no job depends on"},
