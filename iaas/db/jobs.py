@@ -103,20 +103,23 @@ def renew(tx: Tx, job_ids: Iterable[str], owner: str, lease: float, held: hosts.
     return tx.count(statement)
 
 
+# Made once: every worker asks every few seconds
+_DUE = (
+    sa.select(jobs.c.id, jobs.c.resource_id)
+    .where(
+        jobs.c.topic.in_(sa.bindparam("topics", expanding=True)),
+        jobs.c.state.in_(LIVE),
+        jobs.c.lease_until < db_now(),
+        jobs.c.not_before <= db_now(),
+    )
+    .order_by(jobs.c.not_before, jobs.c.created_at)
+    .limit(sa.bindparam("most"))
+)
+
+
 def due(tx: Tx, topics: Sequence[str], limit: int) -> Sequence[sa.Row[Any]]:
     """Return ids and resources of jobs on our topics that nobody holds and that are due."""
-    query = (
-        sa.select(jobs.c.id, jobs.c.resource_id)
-        .where(
-            jobs.c.topic.in_(topics),
-            jobs.c.state.in_(LIVE),
-            jobs.c.lease_until < db_now(),
-            jobs.c.not_before <= db_now(),
-        )
-        .order_by(jobs.c.not_before, jobs.c.created_at)
-        .limit(limit)
-    )
-    return tx.all(query)
+    return tx.execute(_DUE, {"topics": list(topics), "most": limit}).all()
 
 
 def find_live(tx: Tx, resource_type: str, resource_id: str) -> sa.Row[Any] | None:
