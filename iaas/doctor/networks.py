@@ -52,15 +52,17 @@ def copies_agree(case: Case) -> Iterator[Finding]:
             continue
         if not all(case.settled(port.id, port.updated_at) for port in mine[row.id]):
             continue
-        shown = {
-            nic["port_id"]: sorted(item["address"] for item in nic["addresses"])
-            for nic in codec.load(row.network_info, [])
-        }
+        shown = by_port(codec.load(row.network_info, []))
         there = {port.id: sorted(ip.address for ip in case.addresses[port.id]) for port in mine[row.id]}
         if shown != there:
             what = f"It shows {_said(shown)}, its ports have {_said(there)}."
             remedy = "What it shows is written anew from its ports."
             yield Finding("I9", f"server {row.id}", what, row.updated_at, remedy, "refresh_addresses")
+
+
+def by_port(info: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the addresses a server shows, by port."""
+    return {nic["port_id"]: sorted(item["address"] for item in nic["addresses"]) for nic in info}
 
 
 def _said(ports: dict[str, list[str]]) -> str:

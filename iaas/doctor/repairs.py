@@ -21,6 +21,7 @@ from iaas.db.transitions import move
 from iaas.db.tx import Database, Tx
 from iaas.doctor.findings import Finding
 from iaas.doctor.images import WITH_BYTES
+from iaas.doctor.networks import by_port
 from iaas.jobs import outcomes, submit
 from iaas.jobs.kinds import DELETES
 from iaas.volume.states import DELETING as VOLUME_DELETING
@@ -212,11 +213,10 @@ def _bind_port(hands: Hands, tx: Tx, port_id: str, host: str | None) -> bool:
 
 def _refresh_addresses(hands: Hands, tx: Tx, instance_id: str, host: str | None) -> bool:
     row = _resting(tx, instance_id)
-    if row is None:
+    if row is None or by_port(codec.load(row.network_info, [])) == by_port(ports.network_info(tx, instance_id)):
         return False
     ports.refresh_instance(tx, instance_id)
-    after: Any = instances.find(tx, instance_id)
-    return codec.load(after.network_info, []) != codec.load(row.network_info, [])
+    return True
 
 
 # -- what hosts have too much ----------------------------------------------------------------------------------
