@@ -11,7 +11,7 @@ import pytest
 
 from iaas.cmd import clients as process
 from iaas.common import context, errors, points, rpc, runtime
-from iaas.db import jobs
+from iaas.db import hosts, jobs
 from iaas.db.models.controller import CONTROLLER
 from iaas.db.tx import Database
 from iaas.jobs import kinds
@@ -359,3 +359,30 @@ def test_a_back_end_that_cannot_be_used_keeps_the_worker_from_starting(stores):
     stores.workers.pop("store1")
     (shown,) = stores.api.request("GET", "/os-services", ctx=stores.api.admin).json["services"]
     assert shown["state"] == "down"
+
+
+def test_a_back_end_that_hangs_gets_no_volumes_until_it_answers(stores, monkeypatch):
+    hung, create = runtime.native_lock(), FakeDriver.create
+
+    def late(self, volume_id, size_gb):
+        with hung:
+            return create(self, volume_id, size_gb)
+
+    def degraded():
+        with stores.clients.db.read(context.admin()) as tx:
+            return hosts.all_services(tx, binary="iaas-volume")[0].degraded
+
+    monkeypatch.setattr(FakeDriver, "create", late)
+    monkeypatch.setattr(FakeDriver, "deadlines", {"create": 0.05})
+    hung.acquire()
+    stores.start("scheduler", "store1")
+    waiting = stores.api.make()["id"]
+    stores.until(lambda: degraded() == "The driver's create has not come back for 0 s.")
+    other = stores.api.make()["id"]
+    stores.until_status(other, "error")
+    assert stores.api.show(other)["fault"]["message"].startswith("No volume service is up, enabled and well")
+    assert stores.status(waiting) == "creating"
+    hung.release()
+    stores.until_status(waiting, "available")
+    stores.until(lambda: degraded() is None)
+    stores.until_status(stores.api.make()["id"], "available")
