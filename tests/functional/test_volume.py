@@ -362,17 +362,17 @@ def test_a_back_end_that_cannot_be_used_keeps_the_worker_from_starting(stores):
 
 
 def test_a_back_end_that_hangs_gets_no_volumes_until_it_answers(stores, monkeypatch):
-    hung, create = runtime.native_lock(), FakeDriver.create
+    hung, make = runtime.native_lock(), FakeDriver.create
 
-    def late(self, volume_id, size_gb):
+    def create(self, volume_id, size_gb):
         with hung:
-            return create(self, volume_id, size_gb)
+            return make(self, volume_id, size_gb)
 
     def degraded():
         with stores.clients.db.read(context.admin()) as tx:
             return hosts.all_services(tx, binary="iaas-volume")[0].degraded
 
-    monkeypatch.setattr(FakeDriver, "create", late)
+    monkeypatch.setattr(FakeDriver, "create", create)
     monkeypatch.setattr(FakeDriver, "deadlines", {"create": 0.05})
     hung.acquire()
     stores.start("scheduler", "store1")
