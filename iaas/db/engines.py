@@ -17,6 +17,8 @@ from iaas.common import runtime
 
 # deadlock, lock wait timeout, record changed; gone away, lost connection, can't connect, server shutdown
 MYSQL_TRANSIENT = {1205, 1213, 1020, 1047, 1053, 2002, 2003, 2006, 2013, 4031}
+#: seconds after the limit of a statement, which the server keeps, until the server counts as gone
+UNHEARD = 5.0
 PG_TRANSIENT = {
     "40001",
     "40P01",
@@ -56,7 +58,7 @@ def in_memory(url: str) -> bool:
 def make(url: str, options: Options) -> Engine:
     """Return an engine with this product's isolation, time limits and clock."""
     if url.startswith("sqlite"):
-        return _sqlite(url)
+        return _sqlite(url, options.pool_timeout)
     common: dict[str, Any] = {
         "hide_parameters": True,  # of a statement that fails: they may be secrets, and errors are logged
         "pool_size": options.pool_size,
@@ -76,7 +78,7 @@ def make(url: str, options: Options) -> Engine:
             "charset": "utf8mb4",
         }
         return sa.create_engine(url, connect_args=arguments, **common)
-    _green_psycopg2()
+    _green_psycopg2(options)
     arguments = {
         "connect_timeout": seconds,
         "options": f"-c statement_timeout={int(options.statement_timeout * 1000)}",
@@ -84,7 +86,7 @@ def make(url: str, options: Options) -> Engine:
     return sa.create_engine(url, connect_args=arguments, **common)
 
 
-def _sqlite(url: str) -> Engine:
+def _sqlite(url: str, patience: float) -> Engine:
     memory = in_memory(url)
     engine = sa.create_engine(
         url,
@@ -96,7 +98,7 @@ def _sqlite(url: str) -> Engine:
             "cached_statements": 512,
         },
         poolclass=pool.StaticPool if memory else pool.QueuePool,
-        **({} if memory else {"pool_size": 20, "max_overflow": 100}),
+        **({} if memory else {"pool_size": 20, "max_overflow": 100, "pool_timeout": patience}),
     )
 
     @event.listens_for(engine, "connect")
@@ -134,18 +136,29 @@ def begin_writing(connection: Connection) -> None:
         raw.execute(f"PRAGMA busy_timeout={SQLITE_WAIT * 1000:.0f}")
 
 
-def _green_psycopg2() -> None:
-    """Let green threads wait for PostgreSQL: psycopg2 waits in C unless it is told how."""
+def _green_psycopg2(options: Options) -> None:
+    """Let green threads wait for PostgreSQL: psycopg2 waits in C unless it is told how.
+
+    The limits are ours to keep: libpq has none while it connects by steps, and the server's limit of a statement is
+    of no use when the server is not heard any more.  psycopg2 closes a connection whose wait failed.
+    """
     if runtime.name() != "eventlet":
         return
     import psycopg2
     from psycopg2 import extensions
 
     def wait(connection: Any, timeout: float | None = None) -> None:
+        connecting = connection.status == extensions.STATUS_SETUP
+        limit = options.connect_timeout if connecting else options.statement_timeout + UNHEARD
+        deadline = runtime.monotonic() + limit
         while (state := connection.poll()) != extensions.POLL_OK:
             if state not in (extensions.POLL_READ, extensions.POLL_WRITE):
                 raise psycopg2.OperationalError(f"bad state {state} from poll")
-            runtime.wait_fd(connection.fileno(), write=state == extensions.POLL_WRITE)
+            left = max(0.0, deadline - runtime.monotonic())
+            try:
+                runtime.wait_fd(connection.fileno(), write=state == extensions.POLL_WRITE, timeout=left)
+            except TimeoutError:
+                raise psycopg2.OperationalError(f"PostgreSQL did not answer within {limit:g} s") from None
 
     extensions.set_wait_callback(wait)
 

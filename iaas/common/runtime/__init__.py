@@ -206,9 +206,12 @@ def file_sender(environ: Mapping[str, Any]) -> FileSender | None:
     return _it().file_sender(environ)
 
 
-def wait_fd(fileno: int, *, write: bool = False) -> None:
-    """Wait until a file descriptor can be read (or written): for C libraries with a callback to wait by."""
-    _it().wait_fd(fileno, write=write)
+def wait_fd(fileno: int, *, write: bool = False, timeout: float | None = None) -> None:
+    """Wait until a file descriptor can be read (or written): for C libraries with a callback to wait by.
+
+    :raises TimeoutError: it cannot within ``timeout`` seconds.
+    """
+    _it().wait_fd(fileno, write=write, timeout=timeout)
 
 
 def on_signal(number: int, fn: Callable[[], None]) -> None:

@@ -371,7 +371,7 @@ class SimBackend(base.Backend):
     def serve(self, sock: socket.socket, app: Callable[..., Any], *, max_clients: int) -> base.Server:
         raise NotImplementedError(NOT_SIMULATED.format("servers"))
 
-    def wait_fd(self, fileno: int, *, write: bool) -> None:
+    def wait_fd(self, fileno: int, *, write: bool, timeout: float | None) -> None:
         raise NotImplementedError(NOT_SIMULATED.format("file descriptors to wait for"))
 
     def on_signal(self, number: int, fn: Callable[[], None]) -> None:

@@ -161,8 +161,10 @@ class ThreadsBackend(base.Backend):
     def secret_bytes(self, count: int) -> bytes:
         return os.urandom(count)
 
-    def wait_fd(self, fileno: int, *, write: bool) -> None:
-        select.select([] if write else [fileno], [fileno] if write else [], [])
+    def wait_fd(self, fileno: int, *, write: bool, timeout: float | None) -> None:
+        ready = select.select([] if write else [fileno], [fileno] if write else [], [], timeout)
+        if not any(ready):
+            raise TimeoutError(f"descriptor {fileno} was not ready within {timeout} s")
 
     def listen(self, host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
