@@ -128,6 +128,20 @@ def half_open(lab: Lab, say: Say, seconds: float = 15.0) -> Facts:
     return {"done after": _done_since(lab, time.monotonic())}
 
 
+def fallen_silent(lab: Lab, say: Say) -> Facts:
+    """Let every connection there is fall silent for good; new ones are answered, as after a failover."""
+    with Load(lab) as load:
+        running_load(lab, load)
+        frozen = lab.cluster.broker_proxy.freeze()
+        say(f"{frozen} connections to the broker have fallen silent")
+        seen = lab.book.seen.copy()
+        time.sleep(25)  # two heartbeats and a bit
+        answers = lab.book.seen - seen
+    if not set(answers) <= WELL:
+        raise Breach(f"answers while the broker's connections were silent: {dict(answers)}")
+    return {"connections silent": frozen, "done after": _done_since(lab, time.monotonic())}
+
+
 def slow(lab: Lab, say: Say) -> Facts:
     """Every piece to and from the broker takes 0.3 s longer."""
     with Load(lab) as load:
@@ -161,6 +175,7 @@ def cases(long: bool) -> list[Case]:
         Case("broker", "queues deleted", deleted),
         Case("broker", "connections cut", cut),
         Case("broker", "half-open", half_open),
+        Case("broker", "connections fall silent", fallen_silent),
         Case("broker", "slow", slow),
         Case("broker", "messages twice and out of order", doubled),
     ]

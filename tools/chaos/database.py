@@ -164,6 +164,20 @@ def half_open(lab: Lab, say: Say, seconds: float = 10.0) -> Facts:
     return {"served after": round(back, 1)}
 
 
+def fallen_silent(lab: Lab, say: Say) -> Facts:
+    """Let every connection there is fall silent for good; new ones are answered, as after a failover."""
+    limits = lab.cluster.settings.database
+    patience = limits.statement_timeout + 2 * limits.connect_timeout + RETURN
+    with Load(lab) as load:
+        running_load(lab, load)
+        frozen, begun = lab.cluster.database_proxy.freeze(), time.monotonic()
+        say(f"{frozen} connections to the database have fallen silent")
+        until(lambda: lab.client.ask("GET", "compute", "/servers")[0] == 200, patience, "the API serves again")
+        back = time.monotonic() - begun
+        running_load(lab, load, servers=3)
+    return {"connections silent": frozen, "served after": round(back, 1)}
+
+
 def cases(long: bool) -> list[Case]:
     outage = 30.0 if long else 6.0
     return [
@@ -173,6 +187,7 @@ def cases(long: bool) -> list[Case]:
         Case("database", "connections killed", connections_killed),
         Case("database", "connections cut", cut),
         Case("database", "half-open", half_open),
+        Case("database", "connections fall silent", fallen_silent),
         Case("database", "deadlocks", deadlocks),
         Case("database", "answers to COMMIT lost", lost_answers),
     ]

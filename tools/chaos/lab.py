@@ -21,7 +21,8 @@ from tools.chaos.proxy import Proxy
 
 SETTLE = 60.0  # a promise is kept, or its failure told, so soon after the fault ends
 #: short, so that a run settles in seconds; the other figures are as in production
-OPTIONS = {"jobs.lease": 4, "jobs.renew_every": 1.2, "jobs.sweep_every": 1, "compute.heartbeat_every": 2}
+OPTIONS = {"jobs.lease": 4, "jobs.renew_every": 1.2, "jobs.sweep_every": 1, "compute.heartbeat_every": 2,
+           "database.statement_timeout": 8}  # fmt: skip
 #: makes what must be there before a cluster starts in a folder, and yields the options that follow from it
 Mounts = Callable[[Path, str], contextlib.AbstractContextManager[dict[str, Any]]]
 

@@ -31,12 +31,13 @@ class _Connection:
     """Two streams and what was done to them.
 
     :ivar holed: bytes of it were thrown away, so it can never be made whole again
+    :ivar frozen: nothing of it arrives any more, and nobody is told
     :ivar doomed: its next answer is a COMMIT's and is not passed on
     """
 
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self.client, self.server = client, server
-        self.holed = self.doomed = False
+        self.holed = self.doomed = self.frozen = False
 
     def cut(self) -> None:
         """Reset both ends."""
@@ -103,6 +104,10 @@ class Proxy:
         for direction in directions or BOTH:
             self._silent[direction] = True
 
+    def freeze(self) -> int:
+        """Let every connection there is fall silent for good, uncut, as when an address moves; return how many."""
+        return self._do(self._freeze())
+
     def refuse(self) -> None:
         """Reset every new connection."""
         self._refusing = True
@@ -133,6 +138,11 @@ class Proxy:
             connection.cut()
         self.seen["cut"] += len(chosen)
         return len(chosen)
+
+    async def _freeze(self) -> int:
+        for connection in self._connections:
+            connection.frozen = True
+        return len(self._connections)
 
     async def _close(self, server: asyncio.Server) -> None:
         server.close()
@@ -175,8 +185,8 @@ class Proxy:
             while data := await source.read(PIECE):
                 if self._delays[direction]:
                     await asyncio.sleep(self._delays[direction])
-                if self._silent[direction]:
-                    connection.holed = True
+                if self._silent[direction] or connection.frozen:
+                    connection.holed = connection.holed or not connection.frozen
                     self.seen["lost"] += 1
                     continue
                 if direction == "down" and connection.doomed:
@@ -189,6 +199,6 @@ class Proxy:
                 sink.write(data)
                 await sink.drain()
                 self.seen["forwarded"] += 1
-        if not self._silent[direction]:  # in silence, nobody hears of an end either
+        if not self._silent[direction] and not connection.frozen:  # in silence, nobody hears of an end either
             with contextlib.suppress(OSError, RuntimeError):
                 sink.write_eof()

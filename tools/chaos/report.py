@@ -15,7 +15,8 @@ from tools.chaos.cases import Result
 EVERY = 20.0
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 SHOWN = (
-    "kills", "messages thrown away", "messages stolen", "rings said twice", "connections cut", "connections killed",
+    "kills", "messages thrown away", "messages stolen", "rings said twice", "connections cut",
+    "connections killed", "connections silent",
     "answers lost", "deadlocks lost by us", "503 after", "served after", "done after", "ended after", "refused with",
 )  # fmt: skip
 

@@ -112,6 +112,20 @@ def test_cut_resets_every_connection(connect, proxy):
     assert said(connect(), b"again") == b"again"
 
 
+def test_frozen_connections_stay_silent_and_new_ones_speak(connect, proxy, server):
+    old = connect()
+    assert said(old, b"one") == b"one"
+    assert proxy.freeze() == 1
+    old.sendall(b"two")
+    assert said(connect(), b"three") == b"three"
+    proxy.heal()
+    assert said(connect(), b"four") == b"four"
+    old.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        old.recv(1)
+    assert b"two" not in server.heard
+
+
 def test_refused_connections_are_reset(connect, proxy):
     proxy.refuse()
     assert ended(connect())
