@@ -42,10 +42,11 @@ class Probe:
         return None if self._answered is None else runtime.monotonic() - self._answered
 
     def _ask(self) -> runtime.Event:
-        if self._asking is None:
-            self._asking = runtime.event()
-            runtime.spawn(self._run, self._asking)
-        return self._asking
+        under_way = self._asking
+        if under_way is None:
+            under_way = self._asking = runtime.event()
+            runtime.spawn(self._run, under_way)
+        return under_way
 
     def _run(self, done: runtime.Event) -> None:
         try:

@@ -9,15 +9,12 @@ import importlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import orjson
-
 from iaas.common import errors
 from iaas.common.conf import Settings
 from iaas.common.context import RequestContext, new_request_id
-from iaas.common.rest import faults as rest_faults
 from iaas.common.rest import pipeline
 from iaas.common.rest.dispatch import Api
-from iaas.common.rest.middleware import Bound, WsgiApp
+from iaas.common.rest.middleware import REFUSED, Bound, WsgiApp
 from iaas.common.rest.operations import Resource
 from iaas.identity import clients as _clients
 from iaas.identity import faults, issue, rules
@@ -99,20 +96,8 @@ class Authenticate:
             except BadToken:
                 pass  # no context: what needs one answers 401
             except errors.Unavailable as error:
-                return _unavailable(error, start_response)
+                environ[REFUSED] = error  # the application says so, in its own words
         return self.app(environ, start_response)
-
-
-def _unavailable(error: errors.Unavailable, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    status = rest_faults.status_of(error)
-    raw = orjson.dumps(faults.keystone(status, error.message, error))
-    headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(raw))),
-        ("Retry-After", str(error.retry_after)),
-    ]
-    start_response(f"{status} {rest_faults.REASONS[status]}", headers)
-    return [raw]
 
 
 def auth_factory(_global_conf: Any) -> Callable[[WsgiApp], Authenticate]:

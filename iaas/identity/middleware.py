@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import orjson
-
 from iaas.common import errors
 from iaas.common.context import RequestContext, new_request_id
-from iaas.common.rest.middleware import WsgiApp
+from iaas.common.rest.middleware import REFUSED, WsgiApp
 from iaas.identity import rules
 
 ADMIN_ROLE = "admin"
@@ -64,7 +62,8 @@ class TokenFilter:
                 if token is not None and not rules.permits(token, environ) and not self._by_a_service(environ):
                     token = None
             except errors.Unavailable as error:
-                return _unavailable(error, start_response)
+                environ[REFUSED] = error  # the application says so, in its own words
+                token = None
             if token is not None:
                 environ["iaas.context"] = context_of(
                     token,
@@ -80,17 +79,6 @@ class TokenFilter:
         text = environ.get("HTTP_X_SERVICE_TOKEN")
         token = environ["iaas.clients"].identity.identify(text) if text else None
         return token is not None and "service" in context_of(token).roles
-
-
-def _unavailable(error: errors.Unavailable, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    raw = orjson.dumps({"serviceUnavailable": {"code": 503, "message": error.message}})
-    headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(raw))),
-        ("Retry-After", str(error.retry_after)),
-    ]
-    start_response("503 Service Unavailable", headers)
-    return [raw]
 
 
 def filter_factory(_global_conf: Any) -> Callable[[WsgiApp], TokenFilter]:

@@ -59,6 +59,7 @@ class Engine:
         self._bell = bell
         self._locks = ResourceLocks()
         self._live: set[str] = set()
+        self._called: set[str] = set()  # jobs a sweep spawned a task for that has not ended
         self._seats = runtime.semaphore(settings.queue.pool_size)
         self._stopping = runtime.event()
         self._swept: float | None = None
@@ -97,8 +98,16 @@ class Engine:
         self._swept, self.missed = runtime.monotonic(), self.missed + 1 if found else 0
         metrics.SWEPT.add(self.name, amount=len(found))
         for row in found:
-            runtime.spawn(self.run, row.id, row.resource_id)
+            if row.id not in self._called:  # else it waits for a seat or a lock since an earlier sweep
+                self._called.add(row.id)
+                runtime.spawn(self._called_to, row.id, row.resource_id)
         return len(found)
+
+    def _called_to(self, job_id: str, resource_id: str) -> None:
+        try:
+            self.run(job_id, resource_id)
+        finally:
+            self._called.discard(job_id)
 
     def swept_for(self) -> float | None:
         """Return how many seconds ago the last sweep was, None before the first."""

@@ -33,6 +33,7 @@ NOUNS = {
         "server": "See servers: their state, host, job and fault.",
         "job": "See the work in progress, its steps and what failed.",
         "doctor": "Say whether the cloud is sound, and repair what rows prove.",
+        "trace": "Draw what became of a request: steps, hosts, waits, faults.",
         "explain": "Say why a server was placed where it is, or nowhere.",
         "shell": "Open a Python shell on the databases.",
     },

@@ -59,6 +59,11 @@ class Output:
             click.echo(f"\n{title}")
             _print(_table(items, columns))
 
+    def note(self, sentence: str) -> None:
+        """Print a sentence that belongs to what :meth:`one` printed; JSON has it there already."""
+        if not self.as_json:
+            click.echo(printable(sentence).replace("\n", " "))
+
     def said(self, sentence: str, **facts: Any) -> None:
         """Print what was done."""
         if self.as_json:

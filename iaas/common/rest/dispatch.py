@@ -18,6 +18,7 @@ from iaas.common.context import RequestContext, new_request_id
 from iaas.common.rest import body as bodies
 from iaas.common.rest import faults
 from iaas.common.rest.microversions import Negotiation, Version
+from iaas.common.rest.middleware import REFUSED
 from iaas.common.rest.operations import PUBLIC, Call, Operation, Reply, Resource, Router, parameter_names
 
 LOG = logging.getLogger(__name__)
@@ -91,6 +92,8 @@ class Api:
 
     def _answer(self, environ: dict[str, Any], headers: list[tuple[str, str]]) -> tuple[int, Any]:
         clients = environ["iaas.clients"]
+        if REFUSED in environ:
+            raise environ[REFUSED]
         operations, values, ctx = self._route(environ)
         version = self.negotiation.asked(environ) if self.negotiation else NO_VERSION
         if self.negotiation:

@@ -19,6 +19,8 @@ _REQUEST_ID = re.compile(r"req-[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.AS
 _TRUSTED = re.compile(
     r"HTTP_X_(USER|PROJECT|TENANT|DOMAIN|ROLES?|IS_ADMIN|SERVICE_(?!TOKEN|CATALOG$)|IDENTITY|SYSTEM|USER_DOMAIN|INSTANCE_ID)",
 )
+#: where a filter leaves the error for which the application refuses a request, in its own fault format
+REFUSED = "iaas.refused"
 #: of HTTP; a client may write any word there
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 

@@ -200,6 +200,8 @@ def reboot(clients: Any, ctx: RequestContext, ec2_ids: Sequence[str]) -> None:
     :raises InvalidTransition: one of them does not run.
     """
 
+    clients.backlog.check(ctx)
+
     def act(tx: Tx, row: Any) -> None:
         if INSTANCE.state_of(row).openstack not in ("REBOOT", "HARD_REBOOT"):
             power.accept(tx, clients, row.id, "reboot_soft", REBOOT)
@@ -216,6 +218,8 @@ def _powered(
     enough: Sequence[str],
     args: Mapping[str, Any] | None = None,
 ) -> list[Changed]:
+    clients.backlog.check(ctx)
+
     def act(tx: Tx, row: Any) -> None:
         # only an instance that is where it should be is left alone: building is no kind of starting
         settled = INSTANCE.state_of(row).openstack not in ("BUILD", "ERROR") and word(row) in enough

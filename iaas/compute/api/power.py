@@ -17,12 +17,14 @@ from iaas.jobs.kinds import REBOOT, START, STOP, Kind
 
 
 def start(clients: Any, ctx: RequestContext, instance_id: str) -> None:
-    """:raises InvalidTransition: the server is not stopped."""
+    """:raises InvalidTransition: the server is not stopped. :raises Unavailable: too much is under way."""
+    clients.backlog.check(ctx)
     clients.db.write(ctx, accept, clients, instance_id, "start", START)
 
 
 def stop(clients: Any, ctx: RequestContext, instance_id: str) -> None:
-    """:raises InvalidTransition: the server is not active or in error."""
+    """:raises InvalidTransition: the server is not active or in error. :raises Unavailable: too much is under way."""
+    clients.backlog.check(ctx)
     clients.db.write(ctx, accept, clients, instance_id, "stop", STOP)
 
 
@@ -30,7 +32,9 @@ def reboot(clients: Any, ctx: RequestContext, instance_id: str, *, hard: bool) -
     """A hard reboot overtakes a soft one that is under way.
 
     :raises InvalidTransition: the server cannot be rebooted from its state.
+    :raises Unavailable: too much is under way.
     """
+    clients.backlog.check(ctx)
     clients.db.write(ctx, accept, clients, instance_id, "reboot_hard" if hard else "reboot_soft", REBOOT)
 
 

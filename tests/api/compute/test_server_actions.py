@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from iaas.common import runtime
+from iaas.db import instances
+from iaas.jobs import submit
 from tests.fixtures.compute import add_instance
 from tests.fixtures.servers_asked import create, refused, write
 
@@ -240,3 +242,33 @@ def test_a_length_of_the_console_that_is_none_is_refused(api, length):
 def test_the_console_of_a_server_without_a_host_is_a_conflict(api):
     server_id = add_instance(api.clients, None)
     refused(api.request("POST", f"/servers/{server_id}/action", {"os-getConsoleOutput": {}}), 409)
+
+
+# -- backpressure ------------------------------------------------------------------------------------------
+
+
+def crowded(cloud):
+    """Let the cloud take no more work than it has."""
+    few = cloud.clients.settings.replace({"jobs.max_pending": 1})
+    cloud.clients.backlog = submit.Backlog(cloud.clients.db, few)
+
+
+@pytest.mark.parametrize("action", [{"os-stop": None}, {"os-start": None}, {"reboot": {"type": "HARD"}}])
+def test_an_action_is_503_with_retry_after_while_too_much_is_under_way(cloud, action):
+    server_id = add_instance(cloud.clients, "host1")
+    cloud.boot()  # nobody works: it stays under way
+    crowded(cloud)
+    answer = cloud.api.request("POST", f"/servers/{server_id}/action", action, "2.90")
+    assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json["serviceUnavailable"]["code"] == 503
+    with cloud.clients.db.read(cloud.api.member) as tx:
+        assert instances.get(tx, server_id).task_state is None
+
+
+def test_a_boot_is_503_and_a_deletion_is_accepted_while_too_much_is_under_way(cloud):
+    server_id = cloud.boot()
+    crowded(cloud)
+    body = {"server": {"name": "b", "imageRef": cloud.images.add().id, "flavorRef": "1", "networks": "none"}}
+    answer = cloud.api.request("POST", "/servers", body, "2.37")
+    assert (answer.status_int, answer.headers["Retry-After"]) == (503, "5")
+    assert cloud.api.request("DELETE", f"/servers/{server_id}").status_int == 204

@@ -8,8 +8,11 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 import webob
+from paste import deploy
 
 from iaas.common import errors, runtime
+from iaas.common.rest import pipeline as pipelines
+from iaas.common.rest.middleware import REFUSED
 from iaas.identity import middleware
 from iaas.identity.client import IdentityClient
 from tests.api.identity.test_ec2 import make_key, signed
@@ -60,13 +63,13 @@ def client(cloud, wire, clock):
 
 @pytest.fixture
 def ask(client):
-    """Send a request through the filter; returns the context the application saw, or the filter's own answer."""
+    """Send a request through the filter; returns the context the application saw, or why it must refuse."""
 
     def ask(token=None, **headers):
         seen = []
 
         def app(environ, start_response):
-            seen.append(environ.get("iaas.context"))
+            seen.append(environ.get(REFUSED) or environ.get("iaas.context"))
             start_response("200 OK", [])
             return [b""]
 
@@ -169,9 +172,9 @@ def test_our_own_token_is_made_again_before_it_expires(cloud, client, wire, monk
 def test_when_identity_cannot_be_asked_the_answer_is_503_and_nothing_is_let_through(cloud, ask, wire, cut):
     token = cloud.token()
     wire.cut = cut
-    response = ask(token)
-    assert response.status_int == 503
-    assert response.headers["Retry-After"] == "5"
+    refused = ask(token)
+    assert isinstance(refused, errors.Unavailable)
+    assert refused.retry_after == 5
     wire.cut = None
     assert ask(token).is_admin
 
@@ -191,3 +194,27 @@ def test_ec2_tokens_and_the_catalog(cloud, client):
     with pytest.raises(errors.Unauthenticated):
         client.ec2_token(signed(key["access"], "wrong"))
     assert {entry["type"] for entry in client.catalog()} == {"identity", "compute"}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "path", "words"),
+    [
+        ("compute", "/v2.1/servers", {"serviceUnavailable": {"code": 503}}),
+        ("volume", "/v3/volumes", {"serviceUnavailable": {"code": 503}}),
+        ("network", "/v2.0/networks", {"NeutronError": {"detail": ""}}),
+        ("image", "/v2/images", {"code": 503}),
+    ],
+)
+def test_an_outage_of_identity_is_told_in_the_words_of_each_api(cloud, client, wire, pipeline, path, words):
+    wire.cut = "connection"
+    app = deploy.loadapp(f"config:{pipelines.DEFAULT_FILE}", name=pipeline)
+    request = webob.Request.blank(path, headers={"X-Auth-Token": "gAAAAA" + "x" * 100})
+    request.environ["iaas.clients"] = SimpleNamespace(identity=client, settings=cloud.settings)
+    response = request.get_response(app)
+    assert (response.status_int, response.headers["Retry-After"]) == (503, "5")
+    told = response.json
+    for name, fields in words.items():
+        assert name in told
+        if isinstance(fields, dict):
+            assert fields.items() <= told[name].items()
+    assert response.headers["x-openstack-request-id"]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
-from iaas.common import conf, context, errors, runtime
+from iaas.common import conf, context, errors, metrics, runtime
 from iaas.db import jobs as rows
 from iaas.db.models.controller import CONTROLLER
 from iaas.db.models.jobs import jobs
@@ -247,3 +247,36 @@ def test_the_backlog_refuses_when_a_project_has_too_much_under_way(world):
     backlog = submit.Backlog(world.db, world.settings.replace({"jobs.max_pending_per_project": 1}))
     with pytest.raises(errors.Unavailable, match="too many requests"):
         backlog.check(CTX)
+
+
+def test_sweeps_do_not_pile_up_tasks_for_jobs_that_wait_for_their_turn(world, monkeypatch):
+    spawned = []
+    monkeypatch.setattr(runtime, "spawn", lambda fn, *args: spawned.append((fn, args)))
+    job_id = accept(world)
+    assert [world.engine.sweep() for _ in range(3)] == [1, 1, 1]
+    assert len(spawned) == 1
+    world.handlers.step("paint", "mix")(lambda work: {}["paint"])  # it fails for now: the job will be due again
+    fn, args = spawned.pop()
+    fn(*args)
+    set_columns(world, job_id, not_before=0.0)
+    spawned.clear()
+    world.engine.sweep()
+    assert len(spawned) == 1
+
+
+def test_what_became_of_a_job_is_counted_and_said_with_its_request(world, caplog):
+    caplog.set_level("INFO")
+    before = dict(metrics.STEPS.values)
+    world.handlers.step("paint", "mix")(lambda work: work.advance(host="h1"))
+    world.handlers.step("paint", "brush")(lambda work: work.finish())
+    job_id = accept(world)
+    world.engine.run(job_id, "w1")
+    counted = {labels: count - before.get(labels, 0) for labels, count in metrics.STEPS.values.items()}
+    assert counted["paint", "mix", "done"] == counted["paint", "brush", "done"] == 1
+    changes = [record.change for record in caplog.records if hasattr(record, "change")]
+    assert [(c["event"], c["from"], c["to"]) for c in changes if c["id"] == job_id] == [
+        ("accepted", "-", "pending"),
+        ("claimed", "pending", "running"),
+        ("advanced", "mix", "brush"),
+        ("ended", "running", "done"),
+    ]
