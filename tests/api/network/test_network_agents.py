@@ -117,3 +117,17 @@ def test_an_answer_has_the_fields_that_are_asked_for(cloud, admin):
 def test_only_an_administrator_sees_agents(cloud):
     demo, path = cloud.as_user("demo"), f"/v2.0/agents/{worker(cloud, 'one')}"
     assert [demo.get(path).status, demo.get("/v2.0/agents").status] == [403, 403]
+
+
+def test_agents_are_sorted_and_come_in_pages(cloud, admin):
+    ids = {host: worker(cloud, host) for host in ("one", "two", "three", "four")}
+    assert found(admin, "?sort_key=host&sort_dir=desc") == ["two", "three", "one", "four"]
+    first = admin.get("/v2.0/agents?sort_key=host&sort_dir=asc&limit=2").body
+    assert [row["host"] for row in first["agents"]] == ["four", "one"]
+    assert [link["rel"] for link in first["agents_links"]] == ["next"]
+    assert f"marker={ids['one']}" in first["agents_links"][0]["href"]
+    assert found(admin, f"?sort_key=host&sort_dir=asc&limit=9&marker={ids['one']}") == ["three", "two"]
+    before = f"?sort_key=host&sort_dir=asc&limit=1&marker={ids['two']}&page_reverse=True"
+    assert found(admin, before) == ["three"]
+    for bad in ("?sort_key=colour", f"?marker={runtime.uuid()}", "?limit=-1", "?colour=red"):
+        assert admin.get(f"/v2.0/agents{bad}").status == 400
