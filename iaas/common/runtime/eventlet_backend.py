@@ -336,7 +336,8 @@ class EventletBackend(base.Backend):
         return send
 
     def wait_fd(self, fileno: int, *, write: bool, timeout: float | None) -> None:
-        eventlet.hubs.trampoline(fileno, read=not write, write=write, timeout=timeout, timeout_exc=TimeoutError)
+        late: Any = TimeoutError  # any exception will do
+        eventlet.hubs.trampoline(fileno, read=not write, write=write, timeout=timeout, timeout_exc=late)
 
     def listen(self, host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
