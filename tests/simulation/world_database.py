@@ -11,7 +11,6 @@ from sqlalchemy import exc
 from iaas.cmd import seed
 from iaas.common import context, runtime
 from iaas.common.runtime.sim_backend import SimBackend
-from iaas.db import engines
 from iaas.db.models.controller import CONTROLLER
 from iaas.db.tx import Database
 
@@ -28,14 +27,15 @@ class Line:
     """The one SQLite connection of this operating system's process, made once: compiled statements stay with it."""
 
     def __init__(self) -> None:
-        self.engine = engines.make("sqlite://", engines.Options())
+        self.database = Database("sqlite://")
+        self.engine = self.database.engine
         with self.engine.connect() as connection:
             self.raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
         CONTROLLER.create_all(self.engine)
         backend = SimBackend()
         before = runtime.install(backend)
-        database = Database.__new__(Database)
-        _attach(database, self.engine, backend.lock())
+        database = self.database
+        _attach(database, self.database, backend.lock())
         admin = context.RequestContext("req-seed", project_id="admin", roles=("admin",), is_admin=True)
         self.raw.create_function("iaas_now", 0, backend.true_time)
         database.write(admin, seed.flavors, FLAVORS)
@@ -58,10 +58,9 @@ def line() -> Line:
     return Line()
 
 
-def _attach(database: Database, engine: Any, lock: Any) -> None:
-    """Fill in what :meth:`Database.__init__` would: all processes of a world share one engine and its one lock."""
-    database.engine = engine
-    database.dialect = engine.dialect.name
+def _attach(database: Database, like: Database, lock: Any) -> None:
+    """Make a database what ``like`` is: all processes of a world share one engine and its one lock."""
+    vars(database).update(vars(like))
     database.statements = 0
     database._writer = database._reader = lock
 
@@ -80,7 +79,7 @@ class Server:
         self.lock.on_forfeit = self.line.raw.rollback
         self.down_until = 0.0
         self.unspoilt = Database.__new__(Database)  # for those who look on from outside
-        _attach(self.unspoilt, self.line.engine, self.lock)
+        _attach(self.unspoilt, self.line.database, self.lock)
 
 
 def broken(words: str) -> exc.OperationalError:
@@ -93,7 +92,7 @@ class SimDatabase(Database):
 
     def __init__(self, world: World) -> None:
         self._world = world
-        _attach(self, world.database.line.engine, world.database.lock)
+        _attach(self, world.database.line.database, world.database.lock)
 
     def read(self, ctx: Any) -> Any:
         self._reach("db.read.before")
