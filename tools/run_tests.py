@@ -21,7 +21,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FAST = "not host and not servers"
+FAST = "not host and not servers and not simulation"
+SIMULATED = "simulation"
 PARTS = [
     ("everything that needs only Python", ["-n", "2", "-m", FAST, "tests"], {}),
     (
@@ -29,6 +30,7 @@ PARTS = [
         ["-m", FAST, "tests/functional", "tests/unit/common", "tests/unit/jobs"],
         {"IAAS_RUNTIME": "eventlet"},
     ),
+    ("the whole control plane in a simulator", ["-s", "-m", SIMULATED, "tests/simulation"], {}),
     ("real networks, guests and processes of this host", ["-m", "host and not servers", "tests"], {}),
     ("separate daemons, RabbitMQ, MariaDB and PostgreSQL", ["-m", "servers", "tests"], {}),
 ]
@@ -60,7 +62,7 @@ class Run:
     def __init__(self, name: str, part: tuple[str, list[str], dict[str, str]], record: Path) -> None:
         words, options, extra = part
         self.name = f"{name} {words}"
-        self.waits = FAST not in options
+        self.waits = FAST not in options and SIMULATED not in options
         self._env = {**os.environ, "IAAS_EXERCISED": str(record), **extra}
         cache = record.with_name(f"cache{name.partition('/')[0]}")
         self._command = [sys.executable, "-m", "pytest", "-rs", "--durations=5", "-o", f"cache_dir={cache}", *options]
