@@ -71,7 +71,8 @@ def command(
         done = _repair(world, visit, yes) if fix else []
         if any(row["result"] == "done" for row in done):
             visit.look(patience)
-            visit.show("After the repairs: ")
+            if not world.out.as_json:
+                visit.show("After the repairs: ")
     except (errors.Unavailable, _not_current()) as error:
         click.echo(f"iaas-manage: {printable(error.message)}", err=True)
         ctx.exit(UNKNOWN)
@@ -199,8 +200,10 @@ class Visit:
         if found:
             click.echo(f"{title}{len(found)} findings in {self.diagnosis.checked} checks.")
             out.rows(found, COLUMNS, none="")
-        else:
+        elif self.diagnosis.checked:
             click.echo(f"{title}All {self.diagnosis.checked} checks are clean.")
+        else:
+            click.echo(f"{title}Nothing could be checked.")
         out.table("Not checked", unchecked, UNCHECKED)
         for sentence in self.silent:
             click.echo(f"Could not be asked: {printable(sentence)}", err=True)
