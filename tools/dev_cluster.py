@@ -269,6 +269,7 @@ class Cluster:
             Daemon("identity", "iaas-identity", self._words(), [s.identity.port]),
             Daemon("image", "iaas-image", self._words(), [s.image.port]),
             Daemon("api", "iaas-api", self._words(), apis),
+            Daemon("console", "iaas-console", self._words(), [s.console.port]),
             Daemon("scheduler", "iaas-scheduler", self._words(f"compute.host={first}"), host=first),
             Daemon("volume", "iaas-volume", self._words(f"compute.host={first}", f"volume.state_dir={volumes}"),
                    host=first),

@@ -17,7 +17,8 @@ import pytest
 
 from iaas.cmd import setup
 from iaas.cmd.manage import main as manage
-from iaas.common import conf
+from iaas.common import conf, metrics
+from iaas.common.conf import admin
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ALL = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -213,8 +214,22 @@ def test_a_decision_is_short_and_says_what_it_costs(path):
 def test_the_readme_knows_every_daemon_and_its_ports():
     rows = dict(re.findall(r"^\| `(iaas-[a-z]+)` \|(.*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE))
     assert set(rows) == SCRIPTS
-    named = {int(port) for row in rows.values() for port in re.findall(r"\b\d{4}\b", row.rpartition("|")[2])}
+    named = {int(port) for row in rows.values() for port in re.findall(r"\b\d{4}\b", row.partition("|")[2])}
     assert named == set(setup.PORTS.values())
+
+
+def test_the_readme_knows_every_admin_port():
+    rows = dict(re.findall(r"^\| `(iaas-[a-z]+)` \|.*\| (\d{4}) \|$", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert rows == {f"iaas-{name}": str(port) for name, port in admin.PORTS.items()}
+
+
+def test_the_guide_has_every_metric_as_it_is():
+    text = (ROOT / "docs/operations.md").read_text()
+    rows = re.findall(r"^\| `(iaas_\w+)` \| (\w+) \| (.*?) \| (.*) \|$", text, re.MULTILINE)
+    expected = [
+        (one.name, one.kind, ", ".join(f"`{label}`" for label in one.labels), one.meaning) for one in metrics.ALL
+    ]
+    assert rows == expected
 
 
 def test_every_daemon_has_a_unit():
