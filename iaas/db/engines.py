@@ -17,6 +17,7 @@ from iaas.common import runtime
 
 # deadlock, lock wait timeout, record changed; gone away, lost connection, can't connect, server shutdown
 MYSQL_TRANSIENT = {1205, 1213, 1020, 1047, 1053, 2002, 2003, 2006, 2013, 4031}
+MYSQL_TRANSIENT |= {1021, 1040, 1041, 1114}  # no disk, no connection, no memory, no room in a table
 #: seconds after the limit of a statement, which the server keeps, until the server counts as gone
 UNHEARD = 5.0
 PG_TRANSIENT = {
@@ -31,7 +32,11 @@ PG_TRANSIENT = {
     "08006",
     "08001",
     "08004",
+    "53100",  # no disk
+    "53200",  # no memory
+    "53300",  # no connection
 }
+SQLITE_TRANSIENT = ("locked", "busy", "disk is full", "disk I/O error")
 
 
 SQLITE_WAIT = 10.0  # seconds a writer waits for those of other processes
@@ -216,7 +221,7 @@ def is_transient(error: exc.DBAPIError) -> bool:
     if error.connection_invalidated:
         return True
     if "sqlite3" in type(original).__module__:
-        return "locked" in str(original) or "busy" in str(original)
+        return any(words in str(original) for words in SQLITE_TRANSIENT)
     if hasattr(original, "pgcode"):
         broken = original.pgcode is None and isinstance(error, exc.OperationalError)
         return broken or original.pgcode in PG_TRANSIENT

@@ -28,7 +28,7 @@ FACTS = {
     "min_disk_gb": 0, "min_ram_mb": 0, "hash_algo": "sha512", "hash_value": "0" * 128, "properties": {},
 }  # fmt: skip
 OPTIONS = {
-    "jobs.max_pending": 1_000_000, "jobs.max_pending_per_project": 1_000_000, "jobs.sweep_every": 0.5,
+    "jobs.max_pending": 1_000_000, "jobs.max_pending_per_project": 1_000_000,
     "scheduler.down_after": 3600.0, "quota.instances": -1, "quota.cores": -1, "quota.ram": -1,
 }  # fmt: skip
 
