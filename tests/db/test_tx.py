@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pymysql
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import exc
 
 from iaas.common import context, errors
+from iaas.db import engines
 from iaas.db.tx import Database, DuplicateKey
 
 CTX = context.admin("req-1")
@@ -112,3 +114,38 @@ def test_what_runs_after_the_commit_does_not_run_when_there_is_none(db):
     with pytest.raises(KeyError):
         db.write(CTX, fails)
     assert heard == []
+
+
+def test_a_full_disk_is_unavailable_and_works_again_with_room(tmp_path):
+    db = Database(f"sqlite:///{tmp_path}/full.sqlite")
+    METADATA.create_all(db.engine)
+
+    def limit(connection, pages):
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    def fill(tx):
+        limit(tx.connection, 4)
+        for number in range(1000):
+            tx.insert(things, id=f"row{number:07}", n=number)
+
+    def grow(tx):
+        limit(tx.connection, 1_000_000)
+        tx.insert(things, id="later", n=1)
+
+    with pytest.raises(errors.Unavailable):
+        db.write(CTX, fill)
+    db.write(CTX, grow)
+    assert rows(db) == ["later"]
+    db.close()
+
+
+@pytest.mark.parametrize("error", ["53100", "53200", "53300"])
+def test_a_server_short_of_disk_memory_or_connections_is_unavailable(error):
+    original = type("Error", (Exception,), {"pgcode": error})()
+    assert engines.is_transient(exc.OperationalError("INSERT", {}, original))
+
+
+@pytest.mark.parametrize("error", [1021, 1040, 1041, 1114])
+def test_a_mysql_short_of_disk_memory_or_connections_is_unavailable(error):
+    original = pymysql.err.OperationalError(error, "no more")
+    assert engines.is_transient(exc.OperationalError("INSERT", {}, original))
