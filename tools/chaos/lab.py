@@ -129,7 +129,7 @@ class Lab:
         """Look until promises are kept and invariants hold, for as long as they may take; return what is wrong then."""
         deadline = time.monotonic() + SETTLE
         while wrong := broken(self.client) + state.unsound(self.cluster, self.book.history):
-            if time.monotonic() > deadline:
+            if self.book.bad or time.monotonic() > deadline:
                 break
             time.sleep(2)
         return wrong
