@@ -95,7 +95,7 @@ HTTP_SECONDS = Histogram(
 REFUSED = Counter("iaas_backlog_refusals_total", "Requests answered 503 because too much is under way.", "scope")
 STEPS = Counter(
     "iaas_job_steps_total",
-    "Steps of jobs run: done, retried (fails for now), failed (for good), superseded, fenced (taken from us).",
+    "Steps run: done, undone (an undo step), retried (fails for now), failed (for good), superseded, fenced.",
     "kind", "step", "outcome",
 )  # fmt: skip
 STEP_SECONDS = Histogram("iaas_job_step_duration_seconds", "Seconds a step of a job ran.", "kind", "step")

@@ -243,7 +243,6 @@ class Engine:
 
         self.db.write(work.ctx, write)
         points.point(f"jobs.{job.kind}.{job.step}.advanced")
-        LOG.info("%s of %s %s is done", job.kind, job.resource_type, job.resource_id)
 
     def _close(self, tx: Tx, work: Work, state: str, error: Any = None, result: str = "Success") -> None:
         values: dict[str, Any] = {"events": codec.dump(self._events(work, error, result)), "updated_at": runtime.time()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextvars
 import logging
 import os
 import queue
@@ -120,7 +121,8 @@ class ThreadsBackend(base.Backend):
         if self.in_native():
             return fn(*args, **kwargs)
         try:
-            return self._pool.submit(fn, *args, **kwargs).result(timeout)
+            mine = contextvars.copy_context()  # the request whose records follow, for what the call logs
+            return self._pool.submit(mine.run, fn, *args, **kwargs).result(timeout)
         except concurrent.futures.TimeoutError as error:
             if isinstance(error, TimeoutError) and error.args:
                 raise  # the call's own

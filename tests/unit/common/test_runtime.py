@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import logging
+
 import pytest
 import requests
 
-from iaas.common import runtime
+from iaas.common import log, runtime
 
 
 class Killed(BaseException):
@@ -116,3 +119,25 @@ def test_a_server_serves_and_stops():
 def test_ids_and_secrets_differ():
     assert runtime.uuid() != runtime.uuid()
     assert len(runtime.secret_bytes(16)) == 16
+
+
+def test_what_a_native_call_logs_has_the_request_of_its_caller():
+    log.bind("req-of-the-caller")
+    formatter = log.Formatter(as_json=True)
+    record = logging.LogRecord("driver", logging.INFO, "f", 1, "words", None, None)
+    assert json.loads(runtime.native(formatter.format, record))["request_id"] == "req-of-the-caller"
+
+
+def test_native_calls_are_counted_while_they_have_their_thread():
+    if runtime.name() != "eventlet":
+        pytest.skip("only green threads share a small pool")
+    before = runtime.native_load()[0]
+    gate = runtime.native_lock()
+    gate.acquire()
+    task = runtime.spawn(runtime.native, lambda: gate.acquire() and gate.release())
+    while runtime.native_load()[0] == before:
+        runtime.sleep(0.001)
+    assert runtime.native_load()[1] > 1
+    gate.release()
+    task.wait()
+    assert runtime.native_load()[0] == before
