@@ -220,7 +220,7 @@ class World:
         self.backend.spawn_in(self.outside, world_clients.misfortune, self)
         until = runtime.monotonic() + 400
         while not all(client.done for client in clients) and runtime.monotonic() < until:
-            runtime.sleep(20)
+            runtime.sleep(25)
             self._glance()
         self.end_faults()
         for client in clients:

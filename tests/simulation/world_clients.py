@@ -69,23 +69,28 @@ class Client:
         self.project = PROJECTS[number % len(PROJECTS)]
         self.servers: list[str] = []
         self.volumes: list[str] = []
+        self.off: set[str] = set()  # servers it has stopped
         self.left = operations
 
     def live(self) -> None:
         """Do everything there is to do."""
         while self.left > 0:
             self.left -= 1
-            self.world.backend.sleep(self.chance.expovariate(1 / 8))
+            self.world.backend.sleep(self.chance.expovariate(1 / 5))
             self._next()()
 
     def _next(self) -> Callable[[], None]:
-        choices: list[tuple[float, Callable[[], None]]] = [(4, self.boot), (1.5, self.make)]
+        """Draw a verb; what leads to the point this seed tries to crash at is more likely."""
+        choices = {"boot": 4.0, "make": 1.5}
         if self.servers:
-            choices += [(3, self.delete), (2.5, self.power)]
+            choices |= {"delete": 3.0, "power": 2.5}
         if self.volumes:
-            choices += [(1.5, self.erase)]
-        weights = [weight for weight, _ in choices]
-        return self.chance.choices([call for _, call in choices], weights)[0]
+            choices |= {"erase": 1.5}
+        wanted = self.world.faults.target.split(".")
+        verb = STARTS.get(wanted[1]) if wanted[0] == "jobs" else None
+        if verb in choices:
+            choices[verb] *= 3
+        return getattr(self, self.chance.choices(list(choices), list(choices.values()))[0])
 
     # -- verbs ---------------------------------------------------------------------------------------------
 
@@ -171,10 +176,11 @@ class Client:
 
     def power(self) -> None:
         server_id = self.chance.choice(self.servers)
+        likely = "start" if server_id in self.off else "stop"
         verb, body = self.chance.choice(
             [
+                (likely, {f"os-{likely}": None}),
                 ("stop", {"os-stop": None}),
-                ("start", {"os-start": None}),
                 ("reboot", {"reboot": {"type": "SOFT"}}),
                 ("reboot", {"reboot": {"type": "HARD"}}),
             ]
@@ -183,6 +189,7 @@ class Client:
             answer = self._ask("compute", "POST", f"/servers/{server_id}/action", body)
             if answer.status == 202:
                 self._got(verb, "server", server_id, answer)
+                (self.off.add if verb == "stop" else self.off.discard)(server_id)
                 return
             if not self._again(answer):
                 return
@@ -231,7 +238,7 @@ class Client:
         world = self.world
         if world.faults.happens("identity 503"):
             return Answer(503)
-        up = [api for api in world.apis if api.up and hasattr(api, "apps")]
+        up = [api for api in world.apis if api.ready]
         answer = self.chance.choice(up).call(serve) if up else Answer(503)
         world.say(f"client {self.number}: {words}: {answer.status or 'no answer'}")
         if answer.status == 500:
@@ -268,7 +275,7 @@ def misfortune(world: World) -> None:
     """Every ten seconds something may happen to the cloud as a whole."""
     faults, backend = world.faults, world.backend
     while not faults.over:
-        backend.sleep(faults.between(5, 15))
+        backend.sleep(faults.between(3, 12))
         if faults.happens("purge"):
             world.say(f"the broker loses {world.broker.purge()} messages")
         if faults.happens("clock step"):

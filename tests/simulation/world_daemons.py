@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 REQUEST_SECONDS = 60.0  # a client hangs up then
+STOP_SECONDS = 45.0  # until a daemon that was told to end is killed: TimeoutStopSec of its unit
 
 
 @functools.cache
@@ -94,13 +95,15 @@ class Daemon:
     """One program of the cloud: started, killed and started again for as long as the world lasts.
 
     :ivar process: the process it is now, or was last
+    :ivar up: whether that lives
+    :ivar ready: whether it has started
     """
 
     def __init__(self, world: World, name: str, host: str) -> None:
         self.world = world
         self.name = name
         self.host = host
-        self.up = False
+        self.up = self.ready = False
         self.process: Process = world.outside
         self.service: Any = None
 
@@ -113,13 +116,14 @@ class Daemon:
         world = self.world
         self.process = world.backend.process(self.label)
         self.process.at_kill.append(functools.partial(self._died, self.process))
-        self.up = True
+        self.up, self.ready, self.service = True, False, None
         world.say(f"{self.label} starts")
         world.backend.spawn_in(self.process, self._main)
 
     def _main(self) -> None:
         try:
             self._run(self._clients())
+            self.ready = True
         except Exception as error:
             self.world.say(f"{self.label} cannot start: {error!s:.100}")
             self.world.kill(self.process)
@@ -128,18 +132,24 @@ class Daemon:
         raise NotImplementedError
 
     def _died(self, process: Process) -> None:
-        self.up = False
+        self.up = self.ready = False
         self.world.say(f"{self.label} is dead")
         self.world.start_later(self)
 
     def drain(self) -> None:
-        """Tell it to end, as SIGTERM does."""
+        """Tell it to end, as SIGTERM does; one that does not is killed."""
         self.world.say(f"{self.label} is told to end")
         self.world.backend.spawn_in(self.process, self._drain, self.process)
+        self.world.backend.spawn_in(self.world.outside, self._end_for_sure, self.process)
 
     def _drain(self, process: Process) -> None:
         if self.service is not None:
-            self.service.stop()
+            with contextlib.suppress(Exception):  # a daemon logs it and ends
+                self.service.stop()
+        self.world.kill(process)
+
+    def _end_for_sure(self, process: Process) -> None:
+        self.world.backend.sleep(self.world.lasting(STOP_SECONDS))
         self.world.kill(process)
 
     def _clients(self) -> Clients:
@@ -211,7 +221,6 @@ class Api(Daemon):
     """An API process: it answers requests, each in a task of its own, and may die in the middle of one."""
 
     def _run(self, clients: Clients) -> None:
-        self.service = None
         self.clients = clients
         self.apps = {name: Bound(app, clients) for name, app in _apps().items()}
 

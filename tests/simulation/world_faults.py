@@ -19,7 +19,7 @@ HIGHEST: Mapping[str, float] = {
     "pause": 0.02,  # every point: a daemon is stopped for 2 to 40 s
     "slow driver": 0.2,  # driver calls: one takes 1 to 25 s
     "stuck driver": 0.02,  # driver calls: one takes 61 to 130 s
-    "driver error before": 0.15,  # driver calls: refused, nothing was done
+    "driver error before": 0.2,  # driver calls: refused, nothing was done
     "driver error middle": 0.1,  # driver calls: broke off half way
     "driver error after": 0.1,  # driver calls: done, the answer is lost
     "disk full": 0.1,  # what makes disks and volumes: no space
@@ -40,6 +40,8 @@ HIGHEST: Mapping[str, float] = {
     "identity 503": 0.1,  # requests
 }
 MAX_CRASHES = 25
+#: words of points that are passed only where something failed: seeds that look for them have drivers that do
+UNDOES = ("discard", "build.unwire", "unmake", "forget")
 #: named points of programs that are not in the simulator, each with its reason
 LEFT_OUT: Mapping[str, str] = {
     "image.upload.begun": "the image service is a program of its own, killed for real in tests/integration",
@@ -86,6 +88,8 @@ class Faults:
         every = points()
         self.target = every[seed % len(every)]
         self.rates = {kind: self._rate(highest) for kind, highest in HIGHEST.items()}
+        if any(word in self.target for word in UNDOES):
+            self.rates["driver error before"] = HIGHEST["driver error before"]
         for kind in without:
             self.rates[kind] = 0.0
         self.may_target = "crash" not in without
