@@ -40,6 +40,7 @@ SQLITE_TRANSIENT = ("locked", "busy", "disk is full", "disk I/O error")
 
 
 SQLITE_WAIT = 10.0  # seconds a writer waits for those of other processes
+LONGEST_PAUSE = 0.012  # between two looks: short enough to lose little, long enough to leave the writer the CPU
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,12 @@ def begin_writing(connection: Connection) -> None:
     """Become SQLite's one writer.
 
     Another process may be it.  SQLite would wait for that in C, where no green thread runs, and longer and longer
-    between two looks, so that of several busy processes some starve; we look again every millisecond or two.
+    between two looks, so that of several busy processes some starve; we look again every few milliseconds.
 
     :raises OperationalError: others wrote for ten seconds on end.
     """
     raw: Any = connection.connection.dbapi_connection
-    deadline = runtime.monotonic() + SQLITE_WAIT
+    deadline, pause = runtime.monotonic() + SQLITE_WAIT, 0.001
     raw.execute("PRAGMA busy_timeout=0")
     try:
         while True:
@@ -136,7 +137,8 @@ def begin_writing(connection: Connection) -> None:
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or runtime.monotonic() > deadline:
                     raise exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
-            runtime.sleep(runtime.rng().uniform(0.0005, 0.0025))
+            runtime.sleep(pause * runtime.rng().uniform(0.5, 1.0))
+            pause = min(2 * pause, LONGEST_PAUSE)
     finally:
         raw.execute(f"PRAGMA busy_timeout={SQLITE_WAIT * 1000:.0f}")
 
