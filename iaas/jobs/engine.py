@@ -62,6 +62,7 @@ class Engine:
         self._called: set[str] = set()  # jobs a sweep spawned a task for that has not ended
         self._seats = runtime.semaphore(settings.queue.pool_size)
         self._stopping = runtime.event()
+        self._ended = runtime.event()
         self._swept: float | None = None
         self.missed = 0
 
@@ -70,22 +71,23 @@ class Engine:
     def start(self) -> None:
         """Sweep once, then again and again; renew what runs."""
         self.sweep()
-        runtime.spawn(self._loop, self.settings.jobs.sweep_every, self.sweep)
-        runtime.spawn(self._loop, self.settings.jobs.renew_every, self.renew)
+        runtime.spawn(self._loop, self._stopping, self.settings.jobs.sweep_every, self.sweep)
+        runtime.spawn(self._loop, self._ended, self.settings.jobs.renew_every, self.renew)
 
     def close(self) -> None:
         """Claim nothing more from now on."""
         self._stopping.set()
 
     def stop(self) -> None:
-        """Claim nothing more, let running steps end for a while, and return."""
+        """Claim nothing more, let running steps end for a while with their leases renewed, and return."""
         self.close()
         deadline = runtime.monotonic() + self.settings.jobs.drain_seconds
         while self._live and runtime.monotonic() < deadline:
             runtime.sleep(0.05)
+        self._ended.set()
 
-    def _loop(self, every: float, task: Any) -> None:
-        while not self._stopping.wait(every * runtime.rng().uniform(0.8, 1.2)):
+    def _loop(self, end: runtime.Event, every: float, task: Any) -> None:
+        while not end.wait(every * runtime.rng().uniform(0.8, 1.2)):
             try:
                 task()
             except Exception as error:

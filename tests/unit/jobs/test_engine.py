@@ -235,6 +235,31 @@ def test_a_draining_worker_claims_nothing_and_hands_its_job_on(world):
     assert job(world, job_id).step == "brush"
 
 
+def test_a_step_that_a_draining_worker_lets_end_keeps_its_lease(world):
+    world.engine.settings = world.settings.replace(
+        {"jobs.renew_every": 0.01, "jobs.lease": 1.0, "jobs.drain_seconds": 30}
+    )
+    entered, renewed = runtime.event(), []
+
+    def mix(work):
+        entered.set()
+        first, deadline = job(world, work.job.id).lease_until, runtime.monotonic() + 20
+        while runtime.monotonic() < deadline and not renewed:
+            runtime.sleep(0.01)
+            renewed.extend([True] if job(world, work.job.id).lease_until > first + 0.5 else [])
+        work.advance(host="h1")
+
+    world.handlers.step("paint", "mix")(mix)
+    world.engine.start()
+    job_id = accept(world)
+    running = runtime.spawn(world.engine.run, job_id, "w1")
+    assert entered.wait(10)
+    world.engine.stop()
+    running.wait()
+    assert renewed == [True]
+    assert job(world, job_id).state == "pending"
+
+
 def test_a_handler_of_the_wrong_worker_cannot_be_declared():
     with pytest.raises(ValueError, match="belongs to the scheduler worker"):
         Handlers("compute").step("build", "place")
