@@ -99,7 +99,7 @@ def _queries(since: float) -> dict[str, Any]:
         "usages": sa.select(quota_usages).where(quota_usages.c.project_id != quotas.DEFAULTS),
         "held": _held(),
         "volumes": sa.select(*_volumes()),
-        "ports": sa.select(*_ports()),
+        "ports": _ports(),
         "fixed_ips": sa.select(fixed_ips, subnets.c.network_id)
         .select_from(fixed_ips.outerjoin(subnets, subnets.c.id == fixed_ips.c.subnet_id))
         .order_by(fixed_ips.c.port_id, fixed_ips.c.address),
@@ -134,12 +134,16 @@ def _volumes() -> list[Any]:
     return [c.id, c.project_id, c.size_gb, c.status, c.host, c.fault, c.created_at, c.updated_at]
 
 
-def _ports() -> list[Any]:
-    c = ports.c
-    return [
-        c.id, c.network_id, c.project_id, c.admin_state_up, c.status, c.device_id, c.device_owner,
-        c.made_for_instance, c.host, c.error, c.created_at, c.updated_at,
+def _ports() -> Any:
+    """The ports, each with whether it may carry frames (``admin_up``: it and its network) and since when at least."""
+    c, n = ports.c, networks.c
+    up = sa.case((sa.and_(c.admin_state_up, n.admin_state_up), 1), else_=0).label("admin_up")
+    touched = sa.case((n.updated_at > c.updated_at, n.updated_at), else_=c.updated_at).label("touched_at")
+    columns = [
+        c.id, c.network_id, c.project_id, c.status, c.device_id, c.device_owner, c.made_for_instance, c.host, c.error,
+        c.created_at, c.updated_at, up, touched,
     ]  # fmt: skip
+    return sa.select(*columns).select_from(ports.outerjoin(networks, n.id == c.network_id))
 
 
 def held_by(tx: Tx, owner: str) -> Rows:

@@ -19,7 +19,7 @@ def _port(row: Any) -> str:
 
 
 def _settled(case: Case, port: Any) -> bool:
-    return case.settled(port.device_id or port.id, port.updated_at)
+    return case.settled(port.device_id or port.id, port.touched_at)
 
 
 def addresses_once(case: Case) -> Iterator[Finding]:
@@ -94,7 +94,7 @@ def bound_is_wired(case: Case) -> Iterator[Finding]:
     """I9: a port bound to a host carries frames there, or says why not."""
     there = dict(case.told("ports"))
     for port in case.rows.ports:
-        if port.host not in there or not _settled(case, port) or port.error or not port.admin_state_up:
+        if port.host not in there or not _settled(case, port) or port.error or not port.admin_up:
             continue
         if port.id not in there[port.host]:
             yield Finding("I9", _port(port), f"It is not wired on {port.host}.", port.updated_at, COMPARE)
@@ -116,7 +116,7 @@ def closed_is_closed(case: Case) -> Iterator[Finding]:
     """I14: a port that is unfinished or administratively down carries nothing."""
     for name, wired in case.told("ports"):
         for port in [case.ports[port_id] for port_id in sorted(wired) if port_id in case.ports]:
-            if port.host == name and _settled(case, port) and (port.error or not port.admin_state_up):
+            if port.host == name and _settled(case, port) and (port.error or not port.admin_up):
                 why = port.error or "it is administratively down"
                 yield Finding("I14", _port(port), f"Host {name} carries it although {why}.", port.updated_at, COMPARE)
 

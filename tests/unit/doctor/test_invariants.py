@@ -307,6 +307,11 @@ def a_closed_port_that_carries(c):
     c.rows.set("ports", {"id": port_of(ACTIVE)}, admin_state_up=False)
 
 
+@plant("closed_is_closed", "I14", port_of(ACTIVE), "administratively down")
+def a_port_of_a_closed_network_that_carries(c):
+    c.rows.set("networks", {"id": NET}, admin_state_up=False)
+
+
 @plant("taps_are_bound", "I7", port_of(GONE), "has a tap of it")
 def a_tap_of_no_port(c):
     c.truth = told(c.truth, "h2", taps=frozenset({port_of(STOPPED), port_of(GONE)}))
@@ -398,6 +403,13 @@ def test_what_is_under_way_or_was_touched_just_now_is_not_judged(clinic):
     clinic.truth = told(clinic.truth, "h1", guests={ACTIVE: "RUNNING"})
     assert clinic.findings() == []
     assert {(one.invariant, one.subject) for one in clinic.findings(grace=1e-9)} >= {("I5", f"server {STOPPED}")}
+
+
+def test_ports_of_a_network_that_is_down_need_not_be_wired(clinic):
+    clinic.rows.set("networks", {"id": NET}, admin_state_up=False)
+    for host in ("h1", "h2"):
+        clinic.truth = told(clinic.truth, host, ports=frozenset())
+    assert clinic.findings() == []
 
 
 def test_at_rest_live_work_is_a_finding(clinic):
