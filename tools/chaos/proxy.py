@@ -105,7 +105,10 @@ class Proxy:
             self._silent[direction] = True
 
     def freeze(self) -> int:
-        """Let every connection there is fall silent for good, uncut, as when an address moves; return how many."""
+        """Let every connection there is fall silent for good; return how many.
+
+        The daemons are not told, as when the server's address moves to another machine; the server is rid of them.
+        """
         return self._do(self._freeze())
 
     def refuse(self) -> None:
@@ -142,6 +145,7 @@ class Proxy:
     async def _freeze(self) -> int:
         for connection in self._connections:
             connection.frozen = True
+            connection.server.transport.abort()
         return len(self._connections)
 
     async def _close(self, server: asyncio.Server) -> None:
