@@ -21,6 +21,7 @@ from typing import Any
 from iaas.common import conf, errors, points, runtime
 from iaas.common.runtime.sim_backend import Process
 from iaas.doctor import Finding
+from iaas.doctor.history import History
 from iaas.image.client import ImageFacts
 from iaas.network.driver import Desired
 from iaas.network.drivers import fake as fake_network
@@ -120,7 +121,7 @@ class World:
             *[world_daemons.Worker(self, name, host) for host in HOSTS for name in ("network", "compute")],
             world_daemons.Worker(self, "volume", STORE),
         ]
-        self.history = world_clients.History()
+        self.history = History()
         self.crowd = world_clients.crowd(self, clients, operations)
 
     @property

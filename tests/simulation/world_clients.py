@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from iaas.common.context import RequestContext
@@ -29,34 +27,6 @@ STARTS = {
     "delete_volume": "erase",
     "forget_volume": "erase",  # of a volume that got no host
 }
-
-
-@dataclass(frozen=True)
-class Promise:
-    """A 2xx: the cloud took it on.
-
-    :ivar verb: create, delete, start, stop or reboot
-    """
-
-    at: float
-    verb: str
-    noun: str
-    id: str
-    request_id: str
-
-
-@dataclass
-class History:
-    """What clients were promised, in order; and the ids each client token was answered with.
-
-    :ivar unwanted: what somebody asked to delete, whether an answer came or not
-    :ivar unknown: how often a request to make something of a name had no answer, or one that may be wrong
-    """
-
-    promises: list[Promise] = field(default_factory=list)
-    unwanted: set[str] = field(default_factory=set)
-    unknown: Counter[str] = field(default_factory=Counter)
-    tokens: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
 
 class Client:
@@ -106,7 +76,7 @@ class Client:
         for _ in range(TRIES):
             answer = self._ask("compute", "POST", "/servers", {"server": body})
             if answer.status == 202:
-                self._got("create", "server", answer.body["server"]["id"], answer)
+                self._got("create", "server", answer, answer.body["server"]["id"])
                 return
             self._unsure(name, answer)
             if answer.status == 0 and self._find(name):
@@ -117,7 +87,7 @@ class Client:
     def _unsure(self, name: str, answer: Answer) -> None:
         """Note an answer after which something may or may not be there."""
         if answer.status in (0, 503):
-            self.world.history.unknown[name] += 1
+            self.world.history.unanswered("create", name=name)
 
     def _boot_with_token(self) -> None:
         token = f"token-{self.number}-{self.left}"
@@ -140,12 +110,13 @@ class Client:
         for _ in range(TRIES):
             answer = self._call(serve, f"boot with {token}")
             if answer.status == 202:
-                for server_id in answer.body:
-                    self._got("create", "server", server_id, answer)
-                self.world.history.tokens.setdefault((self.project, token), set()).add(",".join(sorted(answer.body)))
+                self._got("create", "server", answer, *answer.body, token=token)
                 if self.chance.random() < 0.7:
                     return
-            elif not self._again(answer):
+                continue
+            for made in [token] if count == 1 else [f"{token}-{index}" for index in range(1, count + 1)]:
+                self._unsure(made, answer)
+            if not self._again(answer):
                 return
 
     def _find(self, name: str) -> bool:
@@ -154,7 +125,7 @@ class Client:
             answer = self._ask("compute", "GET", f"/servers?name=^{name}$")
             if answer.status == 200:
                 for server in answer.body["servers"]:
-                    self._got("create", "server", server["id"], answer)
+                    self._got("create", "server", answer, server["id"])
                 return bool(answer.body["servers"])
             if not self._again(answer):
                 return False
@@ -162,12 +133,12 @@ class Client:
 
     def delete(self) -> None:
         server_id = self.chance.choice(self.servers)
-        self.world.history.unwanted.add(server_id)
+        self.world.history.unanswered("delete", server_id)  # until it is
         for _ in range(TRIES):
             answer = self._ask("compute", "DELETE", f"/servers/{server_id}")
             if answer.status in (204, 404):
                 if answer.status == 204:
-                    self._got("delete", "server", server_id, answer)
+                    self._got("delete", "server", answer, server_id)
                 if server_id in self.servers and self.chance.random() < 0.9:
                     self.servers.remove(server_id)  # else it is asked for again
                 return
@@ -188,7 +159,7 @@ class Client:
         for _ in range(3):
             answer = self._ask("compute", "POST", f"/servers/{server_id}/action", body)
             if answer.status == 202:
-                self._got(verb, "server", server_id, answer)
+                self._got(verb, "server", answer, server_id)
                 (self.off.add if verb == "stop" else self.off.discard)(server_id)
                 return
             if not self._again(answer):
@@ -200,7 +171,7 @@ class Client:
         for _ in range(TRIES):
             answer = self._ask("volume", "POST", "/volumes", body)
             if answer.status == 202:
-                self._got("create", "volume", answer.body["volume"]["id"], answer)
+                self._got("create", "volume", answer, answer.body["volume"]["id"])
                 return
             self._unsure(name, answer)
             if not self._again(answer):
@@ -208,12 +179,12 @@ class Client:
 
     def erase(self) -> None:
         volume_id = self.chance.choice(self.volumes)
-        self.world.history.unwanted.add(volume_id)
+        self.world.history.unanswered("delete", volume_id)
         for _ in range(TRIES):
             answer = self._ask("volume", "DELETE", f"/volumes/{volume_id}")
             if answer.status in (202, 404):
                 if answer.status == 202:
-                    self._got("delete", "volume", volume_id, answer)
+                    self._got("delete", "volume", answer, volume_id)
                 if volume_id in self.volumes:
                     self.volumes.remove(volume_id)
                 return
@@ -252,12 +223,14 @@ class Client:
         self.world.backend.sleep(self.chance.uniform(0.5, 4))
         return True
 
-    def _got(self, verb: str, noun: str, id_: str, answer: Answer) -> None:
+    def _got(self, verb: str, noun: str, answer: Answer, *ids: str, token: str | None = None) -> None:
+        """Note a promise; a hard reboot may overtake a soft one and have no action of its own."""
         world = self.world
-        world.history.promises.append(Promise(world.backend.monotonic(), verb, noun, id_, answer.request_id))
+        request_id = None if verb == "reboot" else answer.request_id
+        at = world.backend.true_time()
+        world.history.accepted(verb, noun, *ids, request_id=request_id, who=self.project, token=token, at=at)
         mine = self.servers if noun == "server" else self.volumes
-        if verb == "create" and id_ not in mine:
-            mine.append(id_)
+        mine += [id_ for id_ in ids if verb == "create" and id_ not in mine]
 
 
 def crowd(world: World, only: Collection[int] | None, operations: int | None) -> list[Client]:
