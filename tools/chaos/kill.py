@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -47,19 +48,25 @@ class Slot:
             cluster.kill(self.daemon)
             cluster.spawn(self.daemon, IAAS_CRASH_AT=target.point)
             cluster.wait_ready(self.daemon)
-            if self._bring(target, stop):
+            status = self._bring(target, stop)
+            if status == -signal.SIGKILL:
                 self.died[target.point] += 1
+            elif status is not None:
+                self.missed.append(f"{self.daemon} ended by itself with status {status} before {target.point}")
             elif not stop.is_set():
                 self.missed.append(f"{self.daemon} did not come to {target.point} within {HIT:.0f} s")
         cluster.restart(self.daemon)
 
-    def _bring(self, target: Target, stop: threading.Event) -> bool:
+    def _bring(self, target: Target, stop: threading.Event) -> int | None:
+        """Do what passes a point until the daemon has ended; return its status, None if it still runs."""
         deadline = time.monotonic() + HIT
         while self.alive and time.monotonic() < deadline and not stop.is_set():
             with contextlib.suppress(RuntimeError):  # no answer: somebody's daemon is dead for a moment
                 self.client.do(target.stimulus)
             stop.wait(0.05)
-        return not self.alive
+        process = self.lab.cluster.daemons[self.daemon].process
+        assert process is not None
+        return process.poll()
 
 
 def slots(lab: Lab, wanted: Sequence[Target], turn: int) -> list[Slot]:

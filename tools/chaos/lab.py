@@ -67,7 +67,6 @@ class Lab:
         self.client.log_in()
         self.networks = [{"uuid": state.scalar(cluster, "SELECT id FROM networks WHERE is_default")}]
         self.image, self.iso = self.client.make_image(), self.client.make_iso()
-        self.images = {self.image, self.iso}
 
     @property
     def book(self) -> Book:
@@ -104,18 +103,17 @@ class Lab:
     def judge(self) -> tuple[list[str], dict[str, Any]]:
         """Hold the cloud to its promises once it is settled, then empty it; return what is wrong, and figures."""
         book = self.book
-        facts: dict[str, Any] = {}
+        facts: dict[str, Any] = {
+            "promises": book.promises,
+            "servers": book.accepted("servers"),
+            "volumes": book.accepted("volumes"),
+            "answers": {str(status): count for status, count in sorted(book.seen.items(), key=str)},
+        }
         begun = time.monotonic()
         try:
             facts["settled"] = round(state.settle(self.cluster, SETTLE), 1)
-            wrong = self._until_sound()
-            facts |= {
-                "sound": round(time.monotonic() - begun, 1),
-                "promises": book.promises,
-                "servers": book.accepted("servers"),
-                "volumes": book.accepted("volumes"),
-                "answers": {str(status): count for status, count in sorted(book.seen.items(), key=str)},
-            }
+            wrong = self._until_sound(begun + SETTLE)
+            facts["sound"] = round(time.monotonic() - begun, 1)
             servers = self.client.listed("servers").values()
             facts["failed"] = sum(row["status"] == "ERROR" for row in servers)
             self._empty()
@@ -125,9 +123,8 @@ class Lab:
             wrong = [*book.bad, str(error)]
         return wrong, facts
 
-    def _until_sound(self) -> list[str]:
-        """Look until promises are kept and invariants hold, for as long as they may take; return what is wrong then."""
-        deadline = time.monotonic() + SETTLE
+    def _until_sound(self, deadline: float) -> list[str]:
+        """Look until promises are kept and invariants hold, or it is too late; return what is wrong then."""
         while wrong := broken(self.client) + state.unsound(self.cluster, self.book.history):
             if self.book.bad or time.monotonic() > deadline:
                 break
