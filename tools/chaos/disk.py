@@ -20,11 +20,15 @@ IMAGES, GUESTS, DATABASE = "images", "node1", "db"
 REFUSALS = {413, 503, 507}
 
 
+class CannotMount(Exception):
+    """Small file systems cannot be mounted here; the text says why."""
+
+
 @contextlib.contextmanager
 def mounts(folder: Path, database: str) -> Iterator[dict[str, str]]:
     """Small file systems for the duration of the block; yields the options of a cluster that uses them.
 
-    :raises RuntimeError: they cannot be mounted: not root, or no tmpfs.
+    :raises CannotMount: not root, or not allowed to.
     """
     mounted: list[Path] = []
     try:
@@ -36,7 +40,7 @@ def mounts(folder: Path, database: str) -> Iterator[dict[str, str]]:
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
             if done.returncode:
-                raise RuntimeError(f"no small file system, {done.stderr.strip()}")
+                raise CannotMount(f"NO SMALL FILE SYSTEMS ON THIS MACHINE, {done.stderr.strip()}")
             mounted.append(path)
         yield {"database.url": f"sqlite:///{folder / DATABASE}/controller.sqlite"} if database == "sqlite" else {}
     finally:
