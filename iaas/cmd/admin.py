@@ -52,7 +52,6 @@ class Admin:
         self.url = ""
         self._listen = settings.admin.listen
         self._port: int = getattr(settings.admin, f"{name.removeprefix('iaas-')}_port")
-        self._host = settings.compute.host
         self._parts = list(parts)
         self._databases = gauges.databases(parts)
         self._probes = [Probe(database) for database in self._databases]
@@ -71,7 +70,7 @@ class Admin:
             words = f"The admin port of {self.name}, {where}, cannot be listened on: {error}; see [admin]."
             raise errors.Unavailable(reason=words) from error
         self._server = runtime.serve(sock, self, max_clients=MAX_CLIENTS)
-        host = (self._host or socket.gethostname()) if self._listen in ANYWHERE else self._listen
+        host = socket.gethostname() if self._listen in ANYWHERE else self._listen
         self.url = f"http://[{host}]:{self._server.port}" if ":" in host else f"http://{host}:{self._server.port}"
         for part in self._parts:
             if isinstance(part, WorkerService):

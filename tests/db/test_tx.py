@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from iaas.common import context, errors
-from iaas.db import engines
+from iaas.common import context, errors, metrics
+from iaas.db import engines, probe
 from iaas.db.tx import Database, DuplicateKey
 
 CTX = context.admin("req-1")
@@ -149,3 +149,25 @@ def test_a_server_short_of_disk_memory_or_connections_is_unavailable(error):
 def test_a_mysql_short_of_disk_memory_or_connections_is_unavailable(error):
     original = pymysql.err.OperationalError(error, "no more")
     assert engines.is_transient(exc.OperationalError("INSERT", {}, original))
+
+
+def test_a_pool_whose_connections_are_all_taken_is_unavailable_after_the_time_limit(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/full.sqlite", engines.Options(pool_timeout=0.05))
+    taken, limit = [], probe.connections(database)[1]
+    try:
+        while len(taken) < limit:
+            taken.append(database.engine.connect())
+        assert probe.connections(database) == (limit, limit)
+        before = metrics.DB_UNAVAILABLE.values.get((), 0)
+        with pytest.raises(errors.Unavailable), database.read(CTX) as tx:
+            tx.scalar(sa.select(1))
+        with pytest.raises(errors.Unavailable):
+            database.write(CTX, lambda tx: None)
+        assert metrics.DB_UNAVAILABLE.values[()] == before + 2
+        taken.pop().close()
+        with database.read(CTX) as tx:
+            assert tx.scalar(sa.select(1)) == 1
+    finally:
+        for connection in taken:
+            connection.close()
+        database.close()
