@@ -60,6 +60,19 @@ def removed(name: str | None) -> Iterator[None]:
         yield
 
 
+def _no_state_guard(stack: ExitStack) -> None:
+    """Whoever changes a state last wins, whatever the state was: alone, what a fence refuses hides it."""
+
+    def move(tx: Any, machine: Any, where: Any, row: Any, event: str, **changes: Any) -> Any:
+        after = machine.target(event, machine.state_of(row), row.id)
+        values = {**changes, **dict(zip(machine.columns, after.columns, strict=True))}
+        tx.count(sa.update(where).where(where.c.id == row.id).values(**values))
+        return after
+
+    for module in (outcomes, table, wire, place, create, compute_periodic):
+        patch(stack, module, "move", move)
+
+
 # -- jobs ----------------------------------------------------------------------------------------------------
 
 
@@ -88,7 +101,7 @@ def no_fence_in_advance(stack: ExitStack) -> None:
         return tx.count(sa.update(jobs).where(jobs.c.id == job.id).values(**changes)) == 1
 
     patch(stack, rows, "advance", advance)
-    no_state_guard(stack)
+    _no_state_guard(stack)
 
 
 @mutation
@@ -101,7 +114,7 @@ def no_fence_in_end(stack: ExitStack) -> None:
         return tx.update_returning(statement, jobs, [jobs.c.chain, jobs.c.host])
 
     patch(stack, rows, "end", end)
-    no_state_guard(stack)
+    _no_state_guard(stack)
 
 
 @mutation
@@ -143,21 +156,7 @@ def no_supersede(stack: ExitStack) -> None:
         return tx.count(sa.update(jobs).where(jobs.c.id == job.id).values(live_key=None)) == 1
 
     patch(stack, rows, "supersede", supersede)
-    no_state_guard(stack)
-
-
-@mutation
-def no_state_guard(stack: ExitStack) -> None:
-    """Whoever changes a state last wins, whatever the state was."""
-
-    def move(tx: Any, machine: Any, where: Any, row: Any, event: str, **changes: Any) -> Any:
-        after = machine.target(event, machine.state_of(row), row.id)
-        values = {**changes, **dict(zip(machine.columns, after.columns, strict=True))}
-        tx.count(sa.update(where).where(where.c.id == row.id).values(**values))
-        return after
-
-    for module in (outcomes, table, wire, place, create, compute_periodic):
-        patch(stack, module, "move", move)
+    _no_state_guard(stack)
 
 
 @mutation
