@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from iaas.compute.drivers.fake_world import ProcessKilled
+from iaas.compute.jobs import power
 
 pytest_plugins = ["tests.fixtures.cloud"]
 
@@ -70,6 +71,24 @@ def test_no_host_fits_and_the_fault_says_why_without_names(cloud):
     cloud.api.request("DELETE", f"/servers/{server_id}")
     cloud.until(lambda: cloud.server(server_id)["status"] == "GONE")
     assert used(cloud) == ((0, 0, 0), (0, 0, 0))
+
+
+def test_a_hard_reboot_that_overtakes_at_the_last_moment_is_done(cloud, monkeypatch):
+    """It stayed in HARD_REBOOT for ever: the soft one's job ended, and nobody worked on the hard one."""
+    cloud.start()
+    server_id = cloud.boot()
+    cloud.until_status(server_id, "ACTIVE")
+    path, real = f"/servers/{server_id}/action", power.moved
+
+    def overtaken(row, event, **changes):
+        monkeypatch.setattr(power, "moved", real)
+        assert cloud.api.request("POST", path, {"reboot": {"type": "HARD"}}).status_int == 202
+        return real(row, event, **changes)
+
+    monkeypatch.setattr(power, "moved", overtaken)
+    assert cloud.api.request("POST", path, {"reboot": {"type": "SOFT"}}).status_int == 202
+    cloud.until_status(server_id, "ACTIVE")
+    assert power.moved is real
 
 
 def test_stop_start_and_reboot(cloud):

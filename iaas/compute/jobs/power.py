@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from iaas.common import errors
 from iaas.compute import guests
 from iaas.compute.driver import Power
 from iaas.compute.jobs.table import drive, handlers, instance_of, moved
@@ -34,20 +35,20 @@ def power_off(work: Work) -> None:
 
 @handlers.step("reboot", "restart")
 def restart(work: Work) -> None:
-    """Reboot softly or hard, as the row's state says: a later hard reboot overtakes a soft one."""
-    row = instance_of(work)
-    if row is None:
-        work.finish()
+    """Reboot softly or hard, as the row's state says: a later hard reboot overtakes a soft one, until it is ended."""
+    hard: bool | None = None  # how it was rebooted last; None: not yet
+    while (row := instance_of(work)) is not None:
+        wanted = INSTANCE.state_of(row) in HARD
+        if hard is None or (wanted and not hard):
+            drive(work, "reboot", guests.guest_of(row), hard=wanted, timeout=_patience(work))
+            hard = wanted
+            continue
+        try:
+            work.advance(moved(row, "activate", power_state=Power.RUNNING.value, fault=None))
+        except errors.StateConflict:
+            continue  # it was overtaken since we looked
         return
-    hard = INSTANCE.state_of(row) in HARD
-    drive(work, "reboot", guests.guest_of(row), hard=hard, timeout=_patience(work))
-    row = instance_of(work)
-    if row is None:
-        work.finish()
-        return
-    if not hard and INSTANCE.state_of(row) in HARD:
-        drive(work, "reboot", guests.guest_of(row), hard=True, timeout=_patience(work))
-    work.advance(moved(row, "activate", power_state=Power.RUNNING.value, fault=None))
+    work.finish()
 
 
 def _patience(work: Work) -> float:
