@@ -73,18 +73,12 @@ def command(
             visit.look(patience)
             if not world.out.as_json:
                 visit.show("After the repairs: ")
-    except (errors.Unavailable, _not_current()) as error:
+    except errors.IaasError as error:  # 1 is kept for what is wrong with the cloud
         click.echo(f"iaas-manage: {printable(error.message)}", err=True)
         ctx.exit(UNKNOWN)
     if not fix or world.out.as_json:
         visit.show(repairs=done if fix else None)
     ctx.exit(visit.code)
-
-
-def _not_current() -> type[errors.IaasError]:
-    from iaas.db.migrate import NotCurrent
-
-    return NotCurrent
 
 
 class Visit:

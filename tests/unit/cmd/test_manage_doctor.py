@@ -61,6 +61,19 @@ def test_a_database_that_is_not_there_is_2(empty: Manage) -> None:
     assert "iaas-manage: " in done.stderr
 
 
+def test_a_database_that_does_not_answer_is_2(empty: Manage) -> None:
+    done = empty.run("--set", "database.url=mysql+pymysql://x@127.0.0.1:1/x", "doctor", *QUICK)
+    assert done.exit_code == 2
+    assert "cannot be used" in done.stderr
+
+
+def test_an_image_database_that_is_not_here_is_named(manage: Manage, sick: Rows) -> None:
+    nowhere = f"database.image_url=sqlite:///{manage.folder}/nowhere/image.sqlite"
+    done = manage.run("--set", nowhere, "doctor", *QUICK, "--only", "I4,I11")
+    assert done.exit_code == 2
+    assert "image service: " in done.stderr
+
+
 def test_fix_shows_its_plan_and_asks(manage: Manage, sick: Rows) -> None:
     done = manage.run("doctor", *QUICK, "--only", "I8", "--fix", input="n\n")
     assert "count anew what is used" in done.stdout
