@@ -4,8 +4,8 @@
     GET /metrics          what the process counted, for Prometheus
     GET /truth/BINARY     what a worker of this process finds on its host; signed (iaas.compute.agentapi)
 
-One port a process, on 127.0.0.1 unless configured otherwise.  It is up before the first part starts, so that a
-daemon that waits for its database says so, and is stopped after the last.
+One port a process, on 127.0.0.1 unless configured otherwise.  It is up before the first part starts, though after
+the databases were found, and is stopped after the last.
 """
 
 from __future__ import annotations
