@@ -16,7 +16,9 @@ COLUMNS = ("what", "median", "unit", "p95", "n", "CPU-ms", "SQL", "others", "goa
 
 
 def _empty(title: str, columns: Sequence[str]) -> Table:
-    made = Table(*columns, title=title or None, title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0))
+    made = Table(
+        *columns, title=title or None, title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0)
+    )
     for column in made.columns[1:]:
         column.justify = "right"
     return made
