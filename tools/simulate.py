@@ -17,6 +17,7 @@ How a failure is read, and how a job, a driver or a fault joins: docs/recipes/jo
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -58,8 +59,9 @@ def main(argv: list[str] | None = None) -> int:
     ]
     stop_at_first = options.first or (options.mutation is not None and not options.all)
     report = Report(options)
-    for outcome in world_run.run_all(plans, options.jobs, lambda done: stop_at_first and bool(done.findings)):
-        report.add(outcome)
+    with contextlib.suppress(KeyboardInterrupt):  # what is done is told
+        for outcome in world_run.run_all(plans, options.jobs, lambda done: stop_at_first and bool(done.findings)):
+            report.add(outcome)
     report.end()
     if options.shrink and report.failed:
         _shrink(plans, report)
@@ -122,6 +124,8 @@ class Report:
         """Tell what came of everything, and write the file for programs."""
         from tests.simulation import world_faults
 
+        if not self.done:
+            return
         wall = time.monotonic() - self._begun
         missed = [point for point in world_faults.points() if not self._crashed[point]]
         each = self._sums["cpu"] / self.done * 1000

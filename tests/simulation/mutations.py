@@ -267,6 +267,7 @@ def no_capacity_guard(stack: ExitStack) -> None:
             "used_vcpus": host_rows.c.used_vcpus + instance.vcpus,
             "used_memory_mb": host_rows.c.used_memory_mb + instance.memory_mb,
             "used_disk_gb": host_rows.c.used_disk_gb + instance.disk_gb,
+            "running": host_rows.c.running + 1,
         }
         tx.execute(sa.update(host_rows).where(host_rows.c.id == host.id).values(**values))
         tx.insert(
