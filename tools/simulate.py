@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         world_run.Plan(
             seed,
             mutation=options.mutation,
-            without=tuple(options.without),
+            without=_without(options),
             clients=tuple(options.clients) if options.clients else None,
             operations=options.operations,
             trace=options.trace,
@@ -79,11 +79,23 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--mutation", help="remove a protection of the product first; stops at the first failure")
     parser.add_argument("--all", action="store_true", help="with --mutation: run every seed")
     parser.add_argument("--without", action="append", default=[], metavar="FAULT", help="leave a kind of fault out")
+    parser.add_argument("--only", action="append", default=[], metavar="FAULT", help="leave all other kinds out")
     parser.add_argument("--clients", type=int, nargs="+", metavar="N", help="only these of the seed's clients")
     parser.add_argument("--operations", type=int, metavar="N", help="at most so many operations of each client")
     parser.add_argument("--json", metavar="FILE", help="write what came of it there, for programs")
     parser.add_argument("--list", action="store_true", help="name the faults, points and mutations")
     return parser.parse_args(argv)
+
+
+def _without(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the kinds of faults that are left out."""
+    from tests.simulation.world_faults import HIGHEST
+
+    unknown = [kind for kind in (*options.without, *options.only) if kind not in HIGHEST]
+    if unknown:
+        sys.exit(f"There is no fault {unknown[0]!r}; there are: {', '.join(HIGHEST)}.")
+    others = [kind for kind in HIGHEST if options.only and kind not in options.only]
+    return tuple(dict.fromkeys((*options.without, *others)))
 
 
 class Report:
@@ -166,10 +178,10 @@ def _shrink(plans: list[Any], report: Report) -> None:
     print(f"shrinking seed {plan.seed} …")
     plan, failed = world_run.shrink(plan, failed, lambda words: print(f"    {words}", flush=True))
     words = [f"tools/simulate.py --seed {plan.seed}", *([f"--mutation {plan.mutation}"] if plan.mutation else [])]
-    words += [f"--without {kind!r}" for kind in plan.without]
+    left = [kind for kind in world_faults.HIGHEST if kind not in plan.without]
+    words += [f"--only {kind!r}" for kind in left] or [f"--without {kind!r}" for kind in plan.without]
     words += [f"--clients {' '.join(map(str, plan.clients))}"] if plan.clients is not None else []
     words += [f"--operations {plan.operations}"] if plan.operations is not None else []
-    left = [kind for kind in world_faults.HIGHEST if kind not in plan.without]
     print(f"faults that are left: {', '.join(left) or 'none'}")
     for finding in failed.findings[:SHOWN]:
         print(f"    {finding}")

@@ -86,7 +86,7 @@ def test_a_failure_is_made_smaller_and_can_be_seen_again():
     printed = simulate("--seed", "1", "--count", "50", "--mutation", "no-sweep", "--shrink")
     again = printed.splitlines()[-1]
     assert again.startswith("tools/simulate.py --seed")
-    assert "--without" in again
+    assert "--only" in again
     left = next(line for line in printed.splitlines() if line.startswith("faults that are left: "))
     assert len(left.split(",")) < 8
 

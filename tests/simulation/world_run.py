@@ -137,9 +137,11 @@ def _live(plan: Plan, write: int) -> None:
         outcome = run_here(plan)
     except BaseException:
         outcome = Outcome(plan.seed, ["SIMULATOR: " + traceback.format_exc()])
-    with os.fdopen(write, "wb") as pipe:
-        pipe.write(json.dumps(dataclasses.asdict(outcome)).encode())
-    os._exit(0)
+    try:
+        with os.fdopen(write, "wb") as pipe:
+            pipe.write(json.dumps(dataclasses.asdict(outcome)).encode())
+    finally:
+        os._exit(0)
 
 
 def run_all(plans: Iterable[Plan], jobs: int, until: Callable[[Outcome], bool] = lambda _: False) -> Iterator[Outcome]:
