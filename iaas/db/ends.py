@@ -12,13 +12,13 @@ def forget_instance(tx: Tx, instance_id: str) -> None:
     if row is None:
         return
     ec2.keep_terminated(tx, row)
+    if row.quota_held:  # before the ports', as a boot takes them: two that lock in different orders deadlock
+        quotas.give_back(tx, row.project_id, {"instances": 1, "cores": row.vcpus, "ram": row.memory_mb})
     hosts.release(tx, instance_id)
     hosts.forget_placement(tx, instance_id)
     consoles.forget(tx, instance_id)
     if row.network_info:
         ports.release(tx, instance_id)
-    if row.quota_held:
-        quotas.give_back(tx, row.project_id, {"instances": 1, "cores": row.vcpus, "ram": row.memory_mb})
 
 
 def forget_volume(tx: Tx, volume_id: str) -> None:

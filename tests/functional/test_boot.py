@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
+import sqlalchemy as sa
 
 from iaas.compute.drivers.fake_world import ProcessKilled
 from iaas.compute.jobs import power
@@ -165,3 +168,19 @@ def test_twenty_servers_in_one_request(cloud):
     names = {server["name"] for server in cloud.until(all_active)}
     assert "many-1" in names
     assert "many-20" in names
+
+
+def test_boots_and_deletions_lock_quotas_in_one_order(cloud):
+    cloud.start()
+    locked = []
+
+    def note(_connection, _cursor, statement, parameters, _context, _many):
+        if statement.startswith("UPDATE quota_usages"):
+            locked.extend(name for name in ("instances", "ports") if name in parameters)
+
+    sa.event.listen(cloud.clients.db.engine, "before_cursor_execute", note)
+    server_id = cloud.boot("net", networks="auto")
+    cloud.until_status(server_id, "ACTIVE")
+    assert cloud.api.request("DELETE", f"/servers/{server_id}").status_int == 204
+    cloud.until(lambda: cloud.server(server_id)["status"] == "GONE")
+    assert [name for name, _ in itertools.groupby(locked)] == ["instances", "ports", "instances", "ports"]
