@@ -16,6 +16,7 @@ somebody waits for.  The code that made the back-end is a task like any other, o
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import heapq
 import logging
@@ -310,6 +311,7 @@ class SimBackend(base.Backend):
             return fn(*args, **kwargs)
         call = functools.partial(fn, *args, **kwargs)
         task = self._new_task(self.current.process, lambda: self._slowly(fn, call), native=True)
+        task.strand.gr_context = contextvars.copy_context()  # what it logs is of the caller's request
         if not task.join(timeout):
             raise base.NativeTimeout(f"{getattr(fn, '__qualname__', fn)} took over {timeout} s")
         if task.error is not None:
