@@ -60,7 +60,7 @@ def _rows(results: Sequence[dict[str, Any]]) -> Iterable[str]:
     grouped: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
     for result in results:
         grouped[result["group"], result["case"], result["database"]].append(result)
-    for (group, case, database), runs in grouped.items():
+    for (group, case, database), runs in sorted(grouped.items()):
         facts = [run["facts"] for run in runs]
         seeds = sorted({run["seed"] for run in runs})
         said = []
@@ -71,10 +71,11 @@ def _rows(results: Sequence[dict[str, Any]]) -> Iterable[str]:
             elif values:
                 said.append(f"{name} {sum(values) if name != 'refused with' else values[0]}")
         promises = sum(fact.get("promises", 0) for fact in facts)
-        settled = max((fact["sound"] for fact in facts if "sound" in fact), default=None)
+        sound = [fact["sound"] for fact in facts if "sound" in fact]
+        after = f"{max(sound)} s" if sound else ""
         seed = f"{seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
         yield (f"| {group} | {case} | {database} | {len(runs)} | {seed} | {promises:,} | "
-               f"{sum(len(run['breaches']) for run in runs)} | {settled} s | {'; '.join(said)} |")  # fmt: skip
+               f"{sum(len(run['breaches']) for run in runs)} | {after} | {'; '.join(said)} |")  # fmt: skip
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
