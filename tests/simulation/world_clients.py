@@ -92,9 +92,10 @@ class Client:
     def _boot_with_token(self) -> None:
         token = f"token-{self.number}-{self.left}"
         networks = self.chance.choice(["none", "auto"])
-        count = self.chance.choice([1, 1, 2])
+        count = self.chance.choice([1, 2, 3])  # several at once meet at the edge of a host
+        flavor = self.chance.choice(["1", "2"])
         new = servers.NewServers(
-            name=token, flavor_id="1", image_id=self.world.images.image.id, networks=networks, client_token=token,
+            name=token, flavor_id=flavor, image_id=self.world.images.image.id, networks=networks, client_token=token,
             min_count=count, max_count=count,
         )  # fmt: skip
 
