@@ -108,6 +108,8 @@ def _soak(lab: Lab, say: Say, minutes: float, faults_every: float | None) -> Fac
         longest[name] = max(longest.get(name, []), samples, key=len)
     growth = {name: verdict(samples) for name, samples in sorted(longest.items())}
     grown = [name for name, said in growth.items() if said is not None and not said["flat"]]
+    if not faults_every and (unsaid := [name for name, said in growth.items() if said is None]):
+        raise Breach(f"too short to say whether these grow, ask for 8 minutes or more: {', '.join(unsaid)}")
     if grown and not faults_every:
         raise Breach(f"these grow: { {name: growth[name] for name in grown} }")
     deaths = len(keeper.deaths)
