@@ -40,7 +40,8 @@ class Client:
         self.servers: list[str] = []
         self.volumes: list[str] = []
         self.off: set[str] = set()  # servers it has stopped
-        self.left = operations
+        rare = world.faults.target.startswith("jobs.start.")  # it takes a server that runs and was stopped
+        self.left = operations + 10 if rare else operations
 
     def live(self) -> None:
         """Do everything there is to do."""
@@ -59,7 +60,7 @@ class Client:
         wanted = self.world.faults.target.split(".")
         verb = STARTS.get(wanted[1]) if wanted[0] == "jobs" else None
         if verb in choices:
-            choices[verb] *= 3
+            choices[verb] *= 6
         return getattr(self, self.chance.choices(list(choices), list(choices.values()))[0])
 
     # -- verbs ---------------------------------------------------------------------------------------------
@@ -148,12 +149,14 @@ class Client:
 
     def power(self) -> None:
         server_id = self.chance.choice(self.servers)
+        starting = self.world.faults.target.startswith("jobs.start.")  # what this seed tries to crash at
+        if starting and self.off:
+            server_id = self.chance.choice(sorted(self.off))
         likely = "start" if server_id in self.off else "stop"
         verb, body = self.chance.choice(
             [
                 (likely, {f"os-{likely}": None}),
-                ("stop", {"os-stop": None}),
-                ("reboot", {"reboot": {"type": "SOFT"}}),
+                *([] if starting else [("stop", {"os-stop": None}), ("reboot", {"reboot": {"type": "SOFT"}})]),
                 ("reboot", {"reboot": {"type": "HARD"}}),
             ]
         )

@@ -110,7 +110,7 @@ class Faults:
         """Whether the process that passes ``point`` dies there."""
         if self.over or self.crashes >= MAX_CRASHES:
             return False
-        wanted = self.may_target and point == self.target and self.chance.random() < 0.3
+        wanted = self.may_target and point == self.target and self.chance.random() < 0.7
         if not wanted and not self.happens("crash"):
             return False
         self.crashes += 1
