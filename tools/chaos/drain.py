@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from tools.chaos import state
 from tools.chaos.cases import Breach, Case, Facts, Say
 from tools.chaos.lab import Lab
 from tools.chaos.load import Load, running_load
+from tools.chaos.repeat import Repeated
 
 EXIT = 30.0
 DELAY = 45.0  # no job takes longer because of it
 
 
-class _Watch:
+class _Watch(Repeated):
     """Looks how old the oldest live job is, all the time."""
 
     def __init__(self, lab: Lab) -> None:
+        super().__init__(0.25)
         self.oldest = 0.0
-        self._lab, self._stop = lab, threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._lab = lab
 
-    def __enter__(self) -> _Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.25):
-            born = state.scalar(self._lab.cluster, "SELECT MIN(created_at) FROM jobs WHERE live_key IS NOT NULL")
-            if born is not None:
-                self.oldest = max(self.oldest, time.time() - born)
+    def turn(self) -> None:
+        born = state.scalar(self._lab.cluster, "SELECT MIN(created_at) FROM jobs WHERE live_key IS NOT NULL")
+        if born is not None:
+            self.oldest = max(self.oldest, time.time() - born)
 
 
 def _drained(lab: Lab, say: Say, daemon: str) -> Facts:

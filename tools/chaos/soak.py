@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-import threading
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from tools.chaos.cases import Breach, Case, Facts, Say
 from tools.chaos.keeper import Keeper
 from tools.chaos.lab import SETTLE, Lab
 from tools.chaos.load import Load
+from tools.chaos.repeat import Repeated
 from tools.chaos.storm import Killer
 
 EVERY = 5.0
@@ -37,30 +37,21 @@ def open_files(pid: int) -> int:
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
-class Sampler:
+class Sampler(Repeated):
     """Reads memory and open files of every daemon while the block lasts.
 
     :ivar samples: (daemon, pid) → what was read
     """
 
     def __init__(self, lab: Lab) -> None:
+        super().__init__(EVERY)
         self.samples: dict[tuple[str, int], list[Sample]] = defaultdict(list)
-        self._lab, self._stop = lab, threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._lab = lab
 
-    def __enter__(self) -> Sampler:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(EVERY):
-            for name, pid in self._lab.cluster.pids.items():
-                with contextlib.suppress(OSError, IndexError):  # it died meanwhile
-                    self.samples[name, pid].append((time.monotonic(), rss_mb(pid), open_files(pid)))
+    def turn(self) -> None:
+        for name, pid in self._lab.cluster.pids.items():
+            with contextlib.suppress(OSError, IndexError):  # it died meanwhile
+                self.samples[name, pid].append((time.monotonic(), rss_mb(pid), open_files(pid)))
 
 
 def slope(points: list[tuple[float, float]]) -> tuple[float, float]:

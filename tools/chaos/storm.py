@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 
@@ -10,34 +9,25 @@ from tools.chaos.cases import Breach, Case, Facts, Say
 from tools.chaos.keeper import Keeper
 from tools.chaos.lab import SETTLE, Lab
 from tools.chaos.load import Load
+from tools.chaos.repeat import Repeated
 
 EVERY = 5.0
 MOST = 1800.0  # seconds, whatever the machine
 
 
-class Killer:
+class Killer(Repeated):
     """Kills a running daemon drawn by chance every ``every`` seconds; ``with Killer(lab): …``."""
 
     def __init__(self, lab: Lab, every: float, among: Sequence[str] = ()) -> None:
+        super().__init__(every)
         self.kills = 0
-        self._lab, self._every, self._among = lab, every, among
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._lab, self._among = lab, among
 
-    def __enter__(self) -> Killer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._every):
-            alive = sorted(name for name in self._lab.cluster.pids if not self._among or name in self._among)
-            if alive:
-                self._lab.cluster.kill(self._lab.rng.choice(alive))
-                self.kills += 1
+    def turn(self) -> None:
+        alive = sorted(name for name in self._lab.cluster.pids if not self._among or name in self._among)
+        if alive:
+            self._lab.cluster.kill(self._lab.rng.choice(alive))
+            self.kills += 1
 
 
 def _storm(lab: Lab, say: Say, requests: int) -> Facts:
