@@ -36,6 +36,5 @@ def test_it_is_done_until_the_block_ends():
 def test_what_goes_wrong_is_told_at_the_end_of_the_block():
     with pytest.raises(RuntimeError, match="it broke"), Counter(fail_at=2) as counter:
         assert counter.reached.wait(10)
-    with pytest.raises(KeyError), Counter(fail_at=1) as counter:
-        assert counter.reached.wait(10)
-        raise KeyError("the block's own error is the one that is told")
+    with pytest.raises(KeyError), Counter(fail_at=1) as counter:  # the block's own error is the one that is told
+        raise KeyError(counter.reached.wait(10))
