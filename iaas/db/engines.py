@@ -36,6 +36,9 @@ PG_TRANSIENT = {
     "53200",  # no memory
     "53300",  # no connection
 }
+#: the statement ran, or waited for a lock, as long as it may: the caller has waited long enough, too
+TOO_LONG = {"57014", 1969, 3024}
+LOCK_WAIT = 10  # seconds for a lock of another transaction; it is a third of what a statement may take
 SQLITE_TRANSIENT = ("locked", "busy", "disk is full", "disk I/O error")
 
 
@@ -82,12 +85,13 @@ def make(url: str, options: Options) -> Engine:
             "read_timeout": limit,
             "write_timeout": limit,
             "charset": "utf8mb4",
+            "init_command": f"SET SESSION innodb_lock_wait_timeout = {min(LOCK_WAIT, limit)}",
         }
         return sa.create_engine(url, connect_args=arguments, **common)
     _green_psycopg2(options)
     arguments = {
         "connect_timeout": seconds,
-        "options": f"-c statement_timeout={int(options.statement_timeout * 1000)}",
+        "options": f"-c statement_timeout={int(options.statement_timeout * 1000)} -c lock_timeout={LOCK_WAIT}s",
     }
     return sa.create_engine(url, connect_args=arguments, **common)
 
@@ -215,6 +219,13 @@ def is_duplicate(error: exc.IntegrityError) -> bool:
     if "sqlite3" in type(original).__module__:
         return "UNIQUE" in str(original)
     return bool(original.args) and original.args[0] == 1062
+
+
+def took_too_long(error: exc.DBAPIError) -> bool:
+    """Whether the database gave a statement up at its time limit."""
+    original: Any = error.orig
+    code = getattr(original, "pgcode", None) or (original.args[0] if original.args else None)
+    return code in TOO_LONG
 
 
 def is_transient(error: exc.DBAPIError) -> bool:

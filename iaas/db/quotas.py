@@ -12,6 +12,7 @@ from iaas.db.models.quotas import quota_usages as usages
 from iaas.db.tx import Tx
 
 UNLIMITED = -1
+MAX_TURNS = 10  # of taking, while others make rows or give back between two statements
 #: the owner of the rows that hold changed defaults; no project's id has a colon
 DEFAULTS = ":defaults"
 
@@ -21,23 +22,31 @@ def take(tx: Tx, project_id: str, amounts: Mapping[str, int], defaults: Any) -> 
 
     :param defaults: the ``quota`` settings: the limit of a project that has none of its own
     :raises QuotaExceeded: names the resource, what is used, and the limit.
+    :raises Unavailable: others took from the same rows again and again.
     """
-    stamp = runtime.rng().getrandbits(31)
-    if _take(tx, project_id, amounts, stamp) == len(amounts):
-        return
-    rows = {row.resource: row for row in of_project(tx, project_id, list(amounts))}
-    for resource, row in rows.items():
-        if row.stamp != stamp:
-            raise errors.QuotaExceeded(resource=resource, asked=amounts[resource], used=row.used, limit=row.hard_limit)
-    missing = {name: amount for name, amount in amounts.items() if name not in rows}
-    limits = default_limits(tx, list(missing), defaults)
-    for name in missing:
-        tx.insert_new(usages, project_id=project_id, resource=name, used=0, hard_limit=limits[name])
-    if _take(tx, project_id, missing, stamp) != len(missing):
-        first = next(row for row in of_project(tx, project_id, list(missing)) if row.stamp != stamp)
-        raise errors.QuotaExceeded(
-            resource=first.resource, asked=missing[first.resource], used=first.used, limit=first.hard_limit
-        )
+    stamp, left = runtime.rng().getrandbits(31), dict(amounts)
+    for _ in range(MAX_TURNS):
+        if _take(tx, project_id, left, stamp) == len(left):
+            return
+        rows = {row.resource: row for row in of_project(tx, project_id, list(left))}
+        left = {name: left[name] for name in left if name not in rows or rows[name].stamp != stamp}
+        _check(left, rows)
+        missing = [name for name in left if name not in rows]
+        limits = default_limits(tx, missing, defaults) if missing else {}
+        for name in missing:
+            tx.insert_new(usages, project_id=project_id, resource=name, used=0, hard_limit=limits[name])
+    raise errors.Unavailable(reason="Too many requests take from the quotas of this project at once; try again.")
+
+
+def _check(wanted: Mapping[str, int], rows: Mapping[str, Any]) -> None:
+    """Refuse what does not fit.  A row that was not taken from and has room now was made or given back to meanwhile.
+
+    :raises QuotaExceeded: the first that has no room.
+    """
+    for name in [name for name in wanted if name in rows]:
+        used, limit = rows[name].used, rows[name].hard_limit
+        if limit != UNLIMITED and used + wanted[name] > limit:
+            raise errors.QuotaExceeded(resource=name, asked=wanted[name], used=used, limit=limit)
 
 
 def _amount(amounts: Mapping[str, int]) -> Any:

@@ -35,6 +35,7 @@ LOG = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 MAX_TRIES = 6
+PATIENCE = 30.0  # seconds after which a contended transaction is not tried again: somebody waits for its answer
 
 
 class DuplicateKey(errors.IaasError):
@@ -203,6 +204,7 @@ class Database:
 
     def _tried(self, ctx: RequestContext, fn: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
         """Run a transaction until it is committed; return its result and what is to be done after it."""
+        began = runtime.monotonic()
         for attempt in range(MAX_TRIES):
             if attempt:
                 metrics.DB_RETRIES.add(self.name)
@@ -215,10 +217,7 @@ class Database:
                     raise _unavailable(lost) from lost
                 LOG.info("transaction %s was not committed and runs again", fn.__qualname__)
             except exc.DBAPIError as error:
-                if not engines.is_transient(error) or attempt == MAX_TRIES - 1:
-                    if engines.is_transient(error):
-                        raise _unavailable(error) from error
-                    raise
+                _give_up_on(error, attempt == MAX_TRIES - 1 or runtime.monotonic() - began > PATIENCE)
                 LOG.info("transaction %s runs again: %s", fn.__qualname__, type(error.orig).__name__)
                 runtime.sleep(runtime.rng().uniform(0.01, min(0.5, 0.02 * 2**attempt)))
             except exc.TimeoutError as error:
@@ -269,9 +268,20 @@ def _translated() -> Iterator[None]:
     except exc.TimeoutError as error:
         raise _unavailable(error) from error
     except exc.DBAPIError as error:
-        if engines.is_transient(error):
-            raise _unavailable(error) from error
-        raise
+        _give_up_on(error, last=True)
+
+
+def _give_up_on(error: exc.DBAPIError, last: bool) -> None:
+    """Return if the transaction may be tried again.
+
+    :param last: it was tried often or long enough
+    :raises Unavailable: later, it may succeed.
+    :raises DBAPIError: it never will.
+    """
+    if engines.took_too_long(error) or (last and engines.is_transient(error)):
+        raise _unavailable(error) from error
+    if not engines.is_transient(error):
+        raise error
 
 
 def _unavailable(error: Exception) -> errors.Unavailable:

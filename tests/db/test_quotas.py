@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from iaas.common import conf, context, errors, runtime
-from iaas.db import quotas
+from iaas.db import engines, quotas
 from iaas.db.models.controller import CONTROLLER
 from iaas.db.models.quotas import quota_usages
 from iaas.db.tx import Database
@@ -103,9 +103,55 @@ def test_a_user_never_has_more_than_the_limit_however_many_ask_at_once(database)
     assert not ask()
 
 
+def test_a_row_that_another_first_use_made_meanwhile_refuses_nobody(database, monkeypatch):
+    take, other = quotas._take, []
+
+    def overtaken(tx, project_id, amounts, stamp):
+        taken = take(tx, project_id, amounts, stamp)
+        if not other:  # as another transaction commits between two statements of ours
+            other.append(tx.insert_new(quota_usages, project_id="p", resource="ram", used=5, hard_limit=8))
+        return taken
+
+    database.write(CTX, quotas.set_limit, "p", "cores", 9)
+    monkeypatch.setattr(quotas, "_take", overtaken)
+    database.write(CTX, quotas.take, "p", {"cores": 1, "ram": 3}, SETTINGS)
+    assert (limit_and_use(database, "p", "cores"), limit_and_use(database, "p", "ram")) == ((9, 1), (8, 8))
+    other.clear()
+    with pytest.raises(errors.QuotaExceeded, match="ram"):
+        database.write(CTX, quotas.take, "p", {"cores": 1, "ram": 1}, SETTINGS)
+    assert limit_and_use(database, "p", "cores") == (9, 1)
+
+
+def test_the_first_uses_of_many_at_once_are_all_accepted(database):
+    for number in range(20):
+        project = f"p{number}"
+        database.write(CTX, quotas.set_limit, project, "cores", WORKERS)
+        asked = {"cores": 1, "instances": 1, "ram": 1}
+        tasks = [runtime.spawn(database.write, CTX, quotas.take, project, asked, SETTINGS) for _ in range(WORKERS)]
+        for task in tasks:
+            task.wait()
+        assert limit_and_use(database, project, "ram")[1] == WORKERS
+
+
 def test_give_back_never_goes_below_nothing(database):
     database.write(CTX, quotas.take, "p", {"cores": 1}, SETTINGS)
     with pytest.raises(exc.DBAPIError):
         database.write(CTX, quotas.give_back, "p", {"cores": 2})
     with database.read(CTX) as tx:
         assert tx.scalar(sa.select(quota_usages.c.used).where(quota_usages.c.project_id == "p")) == 1
+
+
+@pytest.mark.parametrize(
+    "database", [pytest.param(kind, marks=pytest.mark.servers) for kind in ("mariadb", "postgresql")], indirect=True
+)
+def test_a_row_that_somebody_holds_for_too_long_is_unavailable_and_nothing_is_changed(database):
+    database.write(CTX, quotas.take, "p", {"cores": 1}, SETTINGS)
+    url = database.engine.url.render_as_string(hide_password=False)
+    impatient = Database(url, engines.Options(statement_timeout=1))
+    with database.engine.connect() as holder:
+        holder.execute(sa.update(quota_usages).values(used=quota_usages.c.used))
+        with pytest.raises(errors.Unavailable):
+            impatient.write(CTX, quotas.take, "p", {"cores": 1}, SETTINGS)
+    impatient.write(CTX, quotas.take, "p", {"cores": 1}, SETTINGS)
+    impatient.close()
+    assert limit_and_use(database, "p", "cores")[1] == 2
