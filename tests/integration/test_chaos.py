@@ -29,7 +29,7 @@ SHORT = {
         ("database", "deadlocks", (1,)),
         ("database", "answers to COMMIT lost", (1,)),
         ("pause", "compute for 6 s", (1,)),
-        ("load", "a kill every 5 s", (1,)),
+        ("load", "50 kills in a row", (1,)),
     ],
     "postgresql": [
         ("kill", "every point", (3,)),
