@@ -35,6 +35,9 @@ LOG = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 MAX_TRIES = 6
+AWAY = "The database cannot be reached at the moment. Nothing was changed; try again."
+TOO_LONG = "The database took too long. Nothing was changed; try again."
+UNKNOWN = "The database went away before it answered. The request may have been done: look before you ask again."
 PATIENCE = 30.0  # seconds after which a contended transaction is not tried again: somebody waits for its answer
 
 
@@ -214,7 +217,7 @@ class Database:
                 if self._committed(lost.tx):
                     return lost.result, lost.tx._after
                 if attempt == MAX_TRIES - 1:
-                    raise _unavailable(lost) from lost
+                    raise _unavailable(lost, UNKNOWN if lost.tx.witness is None else AWAY) from lost
                 LOG.info("transaction %s was not committed and runs again", fn.__qualname__)
             except exc.DBAPIError as error:
                 _give_up_on(error, attempt == MAX_TRIES - 1 or runtime.monotonic() - began > PATIENCE)
@@ -254,9 +257,9 @@ class Database:
             try:
                 with self.read(tx.ctx) as asking:
                     return asking.scalar(query) is not None
-            except errors.Unavailable:
+            except errors.Unavailable as error:
                 if attempt == MAX_TRIES - 1:
-                    raise
+                    raise _unavailable(error, UNKNOWN) from error
                 runtime.sleep(0.2 * 2**attempt)
         raise AssertionError("unreachable")
 
@@ -278,16 +281,18 @@ def _give_up_on(error: exc.DBAPIError, last: bool) -> None:
     :raises Unavailable: later, it may succeed.
     :raises DBAPIError: it never will.
     """
-    if engines.took_too_long(error) or (last and engines.is_transient(error)):
+    if engines.took_too_long(error):
+        raise _unavailable(error, TOO_LONG) from error
+    if last and engines.is_transient(error):
         raise _unavailable(error) from error
     if not engines.is_transient(error):
         raise error
 
 
-def _unavailable(error: Exception) -> errors.Unavailable:
+def _unavailable(error: Exception, reason: str = AWAY) -> errors.Unavailable:
     LOG.warning("database unavailable: %s", error)
     metrics.DB_UNAVAILABLE.add()
-    return errors.Unavailable(reason="The database cannot be reached at the moment. Nothing was changed; try again.")
+    return errors.Unavailable(reason=reason)
 
 
 __all__ = ["ClauseElement", "Database", "DuplicateKey", "Tx"]

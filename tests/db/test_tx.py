@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from iaas.common import context, errors, metrics
+from iaas.common import context, errors, metrics, runtime
 from iaas.db import engines, probe
 from iaas.db.tx import Database, DuplicateKey
 
@@ -82,6 +82,20 @@ def test_a_database_that_stays_broken_is_unavailable_and_nothing_is_kept(db):
     with pytest.raises(errors.Unavailable):
         db.write(CTX, add, [], [])
     assert rows(db) == []
+
+
+def test_a_commit_that_nobody_can_be_asked_about_is_not_called_undone(db, monkeypatch):
+    db.plan = ["after"]
+
+    def away(ctx):
+        raise errors.Unavailable(reason="The database cannot be reached.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(db, "read", away)
+        patched.setattr(runtime, "sleep", lambda seconds: None)
+        with pytest.raises(errors.Unavailable, match="may have been done"):
+            db.write(CTX, add, [], [])
+    assert rows(db) == ["t1"]
 
 
 def test_a_failing_function_leaves_nothing(db):
