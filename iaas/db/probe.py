@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from iaas.common import context, errors, runtime
 from iaas.common.health import Check
 from iaas.db.tx import Database
 
+LOG = logging.getLogger(__name__)
 #: seconds an answer stays good: who asks more often asks the database no more often
 FRESH = 1.0
 #: seconds somebody waits for an answer
@@ -56,6 +58,7 @@ class Probe:
         except errors.IaasError as error:
             self._failed = str(error)
         except Exception as error:
+            LOG.exception("asking the database %s how it is failed", self._database.name)
             self._failed = f"Asking it failed: {type(error).__name__}."
         finally:
             self._asking = None

@@ -66,7 +66,7 @@ def purged(lab: Lab, say: Say, seconds: float = 10.0) -> Facts:
             for topic in topics(lab):
                 try:
                     thrown += channel.queue_purge(topic)
-                except Exception:  # a queue nobody has declared closes the channel
+                except connection.channel_errors:  # a queue nobody has declared closes the channel
                     channel = connection.channel()
     return {"messages thrown away": thrown, "done after": _done_since(lab, time.monotonic())}
 

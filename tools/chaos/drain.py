@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 
 from tools.chaos import state
@@ -39,7 +40,7 @@ def _drained(lab: Lab, say: Say, daemon: str) -> Facts:
         process.terminate()
         try:
             status = process.wait(EXIT + 15)
-        except Exception as error:
+        except subprocess.TimeoutExpired as error:
             lab.cluster.kill(daemon)
             raise Breach(f"{daemon} did not end within {EXIT + 15:.0f} s of SIGTERM") from error
         took = time.monotonic() - begun
