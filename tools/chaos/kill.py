@@ -46,8 +46,7 @@ class Slot:
             if stop.is_set():
                 break
             cluster.kill(self.daemon)
-            cluster.spawn(self.daemon, IAAS_CRASH_AT=target.point)
-            cluster.wait_ready(self.daemon)
+            self._start(target)
             status = self._bring(target, stop)
             if status == -signal.SIGKILL:
                 self.died[target.point] += 1
@@ -56,6 +55,18 @@ class Slot:
             elif not stop.is_set():
                 self.missed.append(f"{self.daemon} did not come to {target.point} within {HIT:.0f} s")
         cluster.restart(self.daemon)
+
+    def _start(self, target: Target) -> None:
+        """Start the daemon armed; a message that waited for it may bring it to its point before it is seen to serve.
+
+        :raises RuntimeError: it neither serves nor ended.
+        """
+        self.lab.cluster.spawn(self.daemon, IAAS_CRASH_AT=target.point)
+        try:
+            self.lab.cluster.wait_ready(self.daemon)
+        except RuntimeError:
+            if self.alive:
+                raise
 
     def _bring(self, target: Target, stop: threading.Event) -> int | None:
         """Do what passes a point until the daemon has ended; return its status, None if it still runs."""
