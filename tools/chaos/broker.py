@@ -10,7 +10,7 @@ from kombu import Connection, Consumer
 from iaas.common.rpc.rabbit import topology
 from tools.chaos.cases import Breach, Case, Facts, Say
 from tools.chaos.lab import Lab
-from tools.chaos.load import Load, running_load
+from tools.chaos.load import Load, cut_often, running_load
 from tools.chaos.republish import Republisher
 from tools.chaos.state import live_jobs
 
@@ -55,11 +55,12 @@ def _away(lab: Lab, say: Say, seconds: float, *, killed: bool) -> Facts:
     return {"accepted meanwhile": accepted, "done after": _done_since(lab, begun)}
 
 
-def purged(lab: Lab, say: Say, seconds: float = 10.0) -> Facts:
-    """Throw every waiting message away, again and again."""
+def purged(lab: Lab, say: Say, seconds: float = 6.0) -> Facts:
+    """Throw every waiting message away, again and again, while the scheduler is down and its messages wait."""
     thrown = 0
     with Load(lab, pause=0.1) as load, Connection(lab.cluster.rabbit.url) as connection:
         running_load(lab, load)
+        lab.cluster.kill("scheduler")
         channel, deadline = connection.channel(), time.monotonic() + seconds
         say("queues are purged")
         while time.monotonic() < deadline:
@@ -68,6 +69,9 @@ def purged(lab: Lab, say: Say, seconds: float = 10.0) -> Facts:
                     thrown += channel.queue_purge(topic)
                 except connection.channel_errors:  # a queue nobody has declared closes the channel
                     channel = connection.channel()
+        lab.cluster.restart("scheduler")
+    if not thrown:
+        raise Breach("no message waited to be thrown away")
     return {"messages thrown away": thrown, "done after": _done_since(lab, time.monotonic())}
 
 
@@ -102,13 +106,7 @@ def deleted(lab: Lab, say: Say) -> Facts:
 
 def cut(lab: Lab, say: Say) -> Facts:
     """Reset every connection to the broker, once a second."""
-    connections = 0
-    with Load(lab, pause=0.1) as load:
-        running_load(lab, load)
-        say("connections are cut")
-        for _ in range(8):
-            connections += lab.cluster.broker_proxy.cut()
-            time.sleep(1)
+    connections = cut_often(lab, say, lab.cluster.broker_proxy)
     return {"connections cut": connections, "done after": _done_since(lab, time.monotonic())}
 
 

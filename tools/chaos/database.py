@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from tools.chaos.cases import Breach, Case, Facts, Say
 from tools.chaos.lab import Lab, until
-from tools.chaos.load import Load, running_load
+from tools.chaos.load import Load, cut_often, running_load
 from tools.dev_cluster import DATABASES, make_database
 
 REFUSED = 2.0  # a request is answered 503 so soon when the database is away
@@ -139,14 +139,7 @@ def lost_answers(lab: Lab, say: Say) -> Facts:
 
 def cut(lab: Lab, say: Say) -> Facts:
     """Reset every connection to the database, once a second."""
-    connections = 0
-    with Load(lab, pause=0.1) as load:
-        running_load(lab, load)
-        say("connections are cut")
-        for _ in range(8):
-            connections += lab.cluster.database_proxy.cut()
-            time.sleep(1)
-    return {"connections cut": connections}
+    return {"connections cut": cut_often(lab, say, lab.cluster.database_proxy)}
 
 
 def half_open(lab: Lab, say: Say, seconds: float = 10.0) -> Facts:

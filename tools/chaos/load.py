@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tools.chaos.cases import Say
 from tools.chaos.lab import Lab
 from tools.chaos.promises import Client, Thing
+from tools.chaos.proxy import Proxy
 
 #: what a client does next, and how often in a hundred
 SHARES = {"boot": 30, "delete": 20, "volume": 6, "act": 14, "list": 20, "bad": 10}
@@ -149,3 +151,15 @@ def running_load(lab: Lab, load: Load, servers: int = 5, seconds: float = 60.0) 
         time.sleep(0.05)
     if load.failures:
         raise RuntimeError(load.failures[0])
+
+
+def cut_often(lab: Lab, say: Say, proxy: Proxy, times: int = 8) -> int:
+    """Reset every connection through a proxy once a second, under load; return how many were reset."""
+    connections = 0
+    with Load(lab, pause=0.1) as load:
+        running_load(lab, load)
+        say("connections are cut")
+        for _ in range(times):
+            connections += proxy.cut()
+            time.sleep(1)
+    return connections
