@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from iaas.db import codec, hosts
 from iaas.db.engines import db_now
 from iaas.db.models.jobs import jobs
-from iaas.db.tx import DuplicateKey, Tx
+from iaas.db.tx import DuplicateKey, GuardedUpdate, Tx
 
 PENDING, RUNNING, DONE, FAILED, SUPERSEDED = "pending", "running", "done", "failed", "superseded"
 LIVE = (PENDING, RUNNING)
@@ -29,6 +30,26 @@ def add(tx: Tx, **values: Any) -> None:
     tx.insert(jobs, state=PENDING, live_key=key, **values)
 
 
+# Made once, as are the others that every job meets: to build such a statement costs more than to run it
+_BY_ID = sa.update(jobs).where(jobs.c.id == sa.bindparam("row_id"))
+_IS_LIVE = jobs.c.state.in_([sa.literal(state) for state in LIVE])  # two fixed places, not a list of any length
+_LATER = db_now() + sa.bindparam("seconds", type_=sa.Double())
+
+
+@functools.lru_cache(64)
+def _claiming(topics: tuple[str, ...], held: hosts.Incarnation | None) -> GuardedUpdate:
+    """What one start of a worker claims its jobs by."""
+    statement = _BY_ID.where(
+        _IS_LIVE,
+        jobs.c.lease_until < db_now(),
+        jobs.c.not_before <= db_now(),
+        jobs.c.topic.in_([sa.literal(topic) for topic in topics]),
+        *hosts.is_latest(held),
+    )
+    changes = {"state": RUNNING, "lease_until": _LATER, "fence": jobs.c.fence + 1, "attempt": jobs.c.attempt + 1}
+    return GuardedUpdate(statement.values(changes), *jobs.c)
+
+
 def claim(
     tx: Tx, job_id: str, topics: Sequence[str], owner: str, lease: float, held: hosts.Incarnation | None = None
 ) -> sa.Row[Any] | None:
@@ -36,29 +57,22 @@ def claim(
 
     :param held: take nothing if this is not the latest start of the worker
     """
-    statement = (
-        sa.update(jobs)
-        .where(
-            jobs.c.id == job_id,
-            jobs.c.state.in_(LIVE),
-            jobs.c.lease_until < db_now(),
-            jobs.c.not_before <= db_now(),
-            jobs.c.topic.in_(topics),
-            *hosts.is_latest(held),
-        )
-        .values(
-            state=RUNNING,
-            owner=owner,
-            lease_until=db_now() + lease,
-            fence=jobs.c.fence + 1,
-            attempt=jobs.c.attempt + 1,
-        )
-    )
-    return tx.update_returning(statement, jobs, list(jobs.c))
+    values = {"row_id": job_id, "owner": owner, "seconds": lease}
+    return tx.update_returning(_claiming(tuple(topics), held), values)
 
 
-def _mine(job: Any, owner: str) -> list[Any]:
-    return [jobs.c.id == job.id, jobs.c.fence == job.fence, jobs.c.owner == owner, jobs.c.state == RUNNING]
+_MINE = _BY_ID.where(
+    jobs.c.fence == sa.bindparam("row_fence"), jobs.c.owner == sa.bindparam("me"), jobs.c.state == RUNNING
+)
+_FREE = {"owner": None, "lease_until": 0.0}
+_KEEP = _MINE.values(attempt=0, lease_until=_LATER)
+_HAND_OVER = _MINE.values(attempt=0, state=PENDING, **_FREE)
+_END = GuardedUpdate(_MINE.values(live_key=None, **_FREE), jobs.c.chain, jobs.c.host)
+_POSTPONE = _MINE.values(state=PENDING, not_before=_LATER, **_FREE)
+
+
+def _mine(job: Any, owner: str) -> dict[str, Any]:
+    return {"row_id": job.id, "row_fence": job.fence, "me": owner}
 
 
 def advance(tx: Tx, job: Any, owner: str, *, keep_for: float | None, **values: Any) -> bool:
@@ -66,31 +80,20 @@ def advance(tx: Tx, job: Any, owner: str, *, keep_for: float | None, **values: A
 
     :param keep_for: seconds of lease if we do the next step ourselves, None to hand the job over
     """
+    values.update(_mine(job, owner))
     if keep_for is None:
-        values.update(state=PENDING, owner=None, lease_until=0.0)
-    else:
-        values.update(lease_until=db_now() + keep_for)
-    return tx.count(sa.update(jobs).where(*_mine(job, owner)).values(attempt=0, **values)) == 1
+        return tx.count(_HAND_OVER, values) == 1
+    return tx.count(_KEEP, {"seconds": keep_for, **values}) == 1
 
 
 def end(tx: Tx, job: Any, owner: str, state: str, **values: Any) -> sa.Row[Any] | None:
     """End a job we hold and return its ``chain`` and ``host``, or None if we do not hold it any more."""
-    statement = (
-        sa.update(jobs)
-        .where(*_mine(job, owner))
-        .values(state=state, live_key=None, owner=None, lease_until=0.0, **values)
-    )
-    return tx.update_returning(statement, jobs, [jobs.c.chain, jobs.c.host])
+    return tx.update_returning(_END, {"state": state, **_mine(job, owner), **values})
 
 
 def postpone(tx: Tx, job: Any, owner: str, delay: float, **values: Any) -> bool:
     """Give a job back, to be claimed again after ``delay`` seconds."""
-    statement = (
-        sa.update(jobs)
-        .where(*_mine(job, owner))
-        .values(state=PENDING, owner=None, lease_until=0.0, not_before=db_now() + delay, **values)
-    )
-    return tx.count(statement) == 1
+    return tx.count(_POSTPONE, {"seconds": delay, **_mine(job, owner), **values}) == 1
 
 
 def renew(tx: Tx, job_ids: Iterable[str], owner: str, lease: float, held: hosts.Incarnation | None = None) -> int:
@@ -108,7 +111,7 @@ _DUE = (
     sa.select(jobs.c.id, jobs.c.resource_id)
     .where(
         jobs.c.topic.in_(sa.bindparam("topics", expanding=True)),
-        jobs.c.state.in_(LIVE),
+        _IS_LIVE,
         jobs.c.lease_until < db_now(),
         jobs.c.not_before <= db_now(),
     )
@@ -122,9 +125,12 @@ def due(tx: Tx, topics: Sequence[str], limit: int) -> Sequence[sa.Row[Any]]:
     return tx.execute(_DUE, {"topics": list(topics), "most": limit}).all()
 
 
+_LIVE_OF = sa.select(jobs).where(jobs.c.live_key == sa.bindparam("key"))
+
+
 def find_live(tx: Tx, resource_type: str, resource_id: str) -> sa.Row[Any] | None:
     """Return the live job of a resource."""
-    return tx.one(sa.select(jobs).where(jobs.c.live_key == live_key(resource_type, resource_id)))
+    return tx.execute(_LIVE_OF, {"key": live_key(resource_type, resource_id)}).first()
 
 
 def find(tx: Tx, job_id: str) -> sa.Row[Any] | None:

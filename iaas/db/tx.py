@@ -20,10 +20,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import exc, literal
+from sqlalchemy import bindparam, exc, literal
 from sqlalchemy.engine import Connection, CursorResult, Row
 from sqlalchemy.sql.expression import ClauseElement, Executable, Select
 
@@ -55,6 +55,18 @@ class _AnswerLost(Exception):
         super().__init__()
         self.result = result
         self.tx = tx
+
+
+class GuardedUpdate:
+    """An UPDATE of one row that returns columns of it: made once, run by :meth:`Tx.update_returning`.
+
+    :param statement: finds its row by ``table.c.id == bindparam("row_id")``
+    """
+
+    def __init__(self, statement: Any, *columns: Any) -> None:
+        self.statement = statement
+        self.returning = statement.returning(*columns)
+        self.again = Select(*columns).where(statement.table.c.id == bindparam("row_id"))
 
 
 class Tx:
@@ -110,29 +122,22 @@ class Tx:
         """Insert one row unless a unique key refuses it; return whether it is new. The transaction goes on."""
         return self.count(engines.insert_ignoring(self.connection.dialect.name, table), values) == 1
 
-    def update_returning(self, statement: Any, table: Any, columns: Sequence[Any]) -> Row[Any] | None:
+    def update_returning(self, change: GuardedUpdate, values: Mapping[str, Any]) -> Row[Any] | None:
         """Run a guarded UPDATE of one row and return its columns, or None if the guard failed.
 
-        One statement where the database can (SQLite, PostgreSQL), two elsewhere; there the row is read by the
-        UPDATE's own key column, which must be ``table.c.id``.
+        One statement where the database can (SQLite, PostgreSQL), two elsewhere.
+
+        :param values: the statement's parameters, of which ``row_id`` is the row's, and columns to set besides
         """
         if self.connection.dialect.update_returning:
-            return self.execute(statement.returning(*columns)).first()
-        key = _key_of(statement, table)
-        if self.count(statement) != 1:
+            return self.execute(change.returning, values).first()
+        if self.count(change.statement, values) != 1:
             return None
-        return self.one(Select(*columns).where(table.c.id == key))
+        return self.execute(change.again, {"row_id": values["row_id"]}).first()
 
     def on_commit(self, fn: Callable[[], None]) -> None:
         """Run ``fn`` after the commit: a ring, a cache to drop. Never anything the promise depends on."""
         self._after.append(fn)
-
-
-def _key_of(statement: Any, table: Any) -> Any:
-    for clause in statement.whereclause.clauses:
-        if getattr(clause, "left", None) is table.c.id:
-            return clause.right.value
-    raise ValueError("update_returning needs a WHERE on the table's id")
 
 
 class Database:
@@ -295,4 +300,4 @@ def _unavailable(error: Exception, reason: str = AWAY) -> errors.Unavailable:
     return errors.Unavailable(reason=reason)
 
 
-__all__ = ["ClauseElement", "Database", "DuplicateKey", "Tx"]
+__all__ = ["ClauseElement", "Database", "DuplicateKey", "GuardedUpdate", "Tx"]

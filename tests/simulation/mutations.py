@@ -25,7 +25,7 @@ from iaas.db.models.hosts import hosts as host_rows
 from iaas.db.models.jobs import jobs
 from iaas.db.models.networks import fixed_ips
 from iaas.db.models.quotas import quota_usages
-from iaas.db.tx import Database
+from iaas.db.tx import Database, GuardedUpdate
 from iaas.jobs import kinds, outcomes, submit
 from iaas.jobs.engine import Engine
 from iaas.jobs.locks import ResourceLocks
@@ -100,30 +100,38 @@ def no_sweep(stack: ExitStack) -> None:
     patch(stack, Engine, "sweep", once)
 
 
+# The ends of a step without a fence: they ask only which job it is, not who has it
+
+
+def _advance(tx: Any, job: Any, owner: str, *, keep_for: float | None, **values: Any) -> bool:
+    lease = 0.0 if keep_for is None else db_now() + keep_for
+    state = rows.PENDING if keep_for is None else rows.RUNNING
+    changes = {"lease_until": lease, "attempt": 0, "state": state, **values}
+    return tx.count(sa.update(jobs).where(jobs.c.id == job.id).values(**changes)) == 1
+
+
+def _end(tx: Any, job: Any, owner: str, state: str, **values: Any) -> Any:
+    gone = {"state": state, "live_key": None, "owner": None, "lease_until": 0.0}
+    statement = sa.update(jobs).where(jobs.c.id == sa.bindparam("row_id")).values(**gone, **values)
+    return tx.update_returning(GuardedUpdate(statement, jobs.c.chain, jobs.c.host), {"row_id": job.id})
+
+
+def _postpone(tx: Any, job: Any, owner: str, delay: float, **values: Any) -> bool:
+    free = {"state": rows.PENDING, "owner": None, "lease_until": 0.0, "not_before": db_now() + delay}
+    return tx.count(sa.update(jobs).where(jobs.c.id == job.id).values(**free, **values)) == 1
+
+
 @mutation
 def no_fence_in_advance(stack: ExitStack) -> None:
     """A step is ended by whoever comes, also by a worker that lost the job; and no state is compared before."""
-
-    def advance(tx: Any, job: Any, owner: str, *, keep_for: float | None, **values: Any) -> bool:
-        lease = 0.0 if keep_for is None else db_now() + keep_for
-        state = rows.PENDING if keep_for is None else rows.RUNNING
-        changes = {"lease_until": lease, "attempt": 0, "state": state, **values}
-        return tx.count(sa.update(jobs).where(jobs.c.id == job.id).values(**changes)) == 1
-
-    patch(stack, rows, "advance", advance)
+    patch(stack, rows, "advance", _advance)
     _no_state_guard(stack)
 
 
 @mutation
 def no_fence_in_end(stack: ExitStack) -> None:
     """A job is ended by whoever comes, also by a worker that lost it; and no state is compared before."""
-
-    def end(tx: Any, job: Any, owner: str, state: str, **values: Any) -> Any:
-        gone = {"state": state, "live_key": None, "owner": None, "lease_until": 0.0}
-        statement = sa.update(jobs).where(jobs.c.id == job.id).values(**gone, **values)
-        return tx.update_returning(statement, jobs, [jobs.c.chain, jobs.c.host])
-
-    patch(stack, rows, "end", end)
+    patch(stack, rows, "end", _end)
     _no_state_guard(stack)
 
 
@@ -144,12 +152,14 @@ def no_claim(stack: ExitStack) -> None:
     """Whoever looks at a job takes it, whether somebody has it or not; and a lost one is not noticed."""
 
     def claim(tx: Any, job_id: str, topics: Any, owner: str, lease: float, held: Any = None) -> Any:
-        where = (jobs.c.id == job_id, jobs.c.state.in_(rows.LIVE), jobs.c.topic.in_(topics))
+        where = (jobs.c.id == sa.bindparam("row_id"), jobs.c.state.in_(rows.LIVE), jobs.c.topic.in_(topics))
         values = {"state": rows.RUNNING, "owner": owner, "lease_until": db_now() + lease}
-        return tx.update_returning(sa.update(jobs).where(*where).values(**values), jobs, list(jobs.c))
+        statement = GuardedUpdate(sa.update(jobs).where(*where).values(**values), *jobs.c)
+        return tx.update_returning(statement, {"row_id": job_id})
 
     patch(stack, rows, "claim", claim)
-    patch(stack, rows, "_mine", lambda job, owner: [jobs.c.id == job.id])
+    for name, unfenced in (("advance", _advance), ("end", _end), ("postpone", _postpone)):
+        patch(stack, rows, name, unfenced)
 
 
 @mutation
