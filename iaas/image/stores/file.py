@@ -62,10 +62,10 @@ class FileStore(base.Store):
         now = runtime.time()
         for name, changed in runtime.native(_entries, self._folder):
             with contextlib.suppress(errors.Invalid):  # parts, and what is not ours
-                yield base.checked(name), max(0.0, now - changed)
+                yield base.checked(name), _age(now, changed)
 
     def sweep(self, older_than: float = 60.0) -> int:
-        return runtime.native(_sweep, self._folder, runtime.time() - older_than)
+        return runtime.native(_sweep, self._folder, runtime.time(), older_than)
 
 
 class FileWriter(base.Writer):
@@ -227,8 +227,14 @@ def _entries(folder: int) -> list[tuple[str, float]]:
     return found
 
 
-def _sweep(folder: int, before: float) -> int:
-    parts = [name for name, changed in _entries(folder) if name.endswith(PART) and changed < before]
+def _age(now: float, changed: float) -> float:
+    """Return seconds since a change; one in the future was made before the clock was set back, so long ago at least."""
+    return abs(now - changed)
+
+
+def _sweep(folder: int, now: float, older_than: float) -> int:
+    entries = _entries(folder)
+    parts = [name for name, changed in entries if name.endswith(PART) and _age(now, changed) > older_than]
     return sum(_remove_dead(folder, name) for name in parts)
 
 

@@ -97,6 +97,13 @@ def test_a_part_of_a_process_that_was_killed_is_swept(store, root):
     assert list(root.iterdir()) == []
 
 
+def test_a_part_from_before_the_clock_was_set_back_is_swept(store, root):
+    part = root / f"{runtime.uuid()}.0123.part"
+    part.write_bytes(b"x")
+    os.utime(part, (runtime.time() + 3600,) * 2)
+    assert store.sweep(older_than=10) == 1
+
+
 def test_a_kill_between_the_blobs_name_and_the_end_of_the_part_keeps_the_blob(store, root):
     image_id = runtime.uuid()
     location = image_store.stored(store, b"x" * 10, image_id)
