@@ -32,3 +32,5 @@ TRANSITIONS = (
 IMAGE = Machine("image", ("status",), STATES, TRANSITIONS)
 #: states in which the store holds bytes of the image, or is about to
 WITH_DATA = (SAVING, ACTIVE, DEACTIVATED)
+#: states in which it holds all of them
+FULL = (ACTIVE, DEACTIVATED)

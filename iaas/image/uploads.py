@@ -60,13 +60,16 @@ def upload(clients: ImageClients, ctx: RequestContext, image_id: str, source: So
 
 def _begin(tx: Tx, clients: ImageClients, image_id: str, upload_id: str, announced: int | None) -> tuple[Any, int]:
     row = images.get_to_change(tx, image_id, "upload data to")
-    states.IMAGE.target("upload", states.IMAGE.state_of(row), image_id)
+    begun = row.upload_id == upload_id  # by a commit whose answer was lost
+    if not begun:
+        states.IMAGE.target("upload", states.IMAGE.state_of(row), image_id)
     if row.disk_format is None or row.container_format is None:
         raise ImageIncomplete(image_id=image_id)
     limit = quota.largest_upload(tx, clients.settings, row.owner)
     if announced is not None and announced > limit:
         raise errors.TooLarge(reason=f"The image has {announced} bytes; at most {limit} may be stored.")
-    transitions.move(tx, states.IMAGE, table, row, "upload", upload_id=upload_id, upload_at=image_blobs.db_now())
+    if not begun:
+        transitions.move(tx, states.IMAGE, table, row, "upload", upload_id=upload_id, upload_at=image_blobs.db_now())
     return row, limit
 
 
@@ -118,7 +121,8 @@ class _Upload:
         def activate(tx: Tx) -> None:
             row = images.uploading(tx, self._row.id, self._upload_id)
             if row is None:
-                raise UploadLost(image_id=self._row.id)
+                self._lose_unless_done(tx, done)
+                return
             quota.take(tx, self._clients.settings, row.owner, size=done.size)
             transitions.move(
                 tx, states.IMAGE, table, row, "activate",
@@ -129,10 +133,22 @@ class _Upload:
 
         try:
             self._clients.db.write(self._ctx, activate)
-        except (UploadLost, image_blobs.ImageQuotaExceeded):
-            # Any other error leaves open whether the transaction took place: the sweep decides
+        except (images.ImageNotFound, image_blobs.ImageQuotaExceeded) as error:
+            # Any other error leaves open whether the transaction took place, or whose the blob is: the sweep decides
             self._clients.store.delete(location)
+            if isinstance(error, images.ImageNotFound):
+                raise UploadLost(image_id=self._row.id) from None
             raise
+
+    def _lose_unless_done(self, tx: Tx, done: hashing.Ingested) -> None:
+        """Say what became of an image that is not this upload's any more: our own commit may not have been heard of.
+
+        :raises ImageNotFound: it was deleted.
+        :raises UploadLost: the upload was taken for dead; another one may have put its bytes where ours were.
+        """
+        now = images.get(tx, self._row.id)
+        if states.IMAGE.state_of(now) not in states.FULL or now.os_hash_value != done.os_hash_value:
+            raise UploadLost(image_id=self._row.id)
 
     def _give_up(self, event: str) -> None:
         """Return the row to what it may be without data; what fails here, the sweep does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from iaas.common import points, runtime, units
 from iaas.db import image_blobs
@@ -381,7 +383,45 @@ def test_a_slow_upload_that_was_taken_for_dead_cannot_finish(api):
     assert api.request("GET", file(image), ctx=alice).data == b"second"
 
 
-def test_a_blob_of_no_image_is_swept_once_it_is_old(api):
+@pytest.mark.parametrize("nth", [1, 2, 3], ids=["begin", "beat", "activate"])
+def test_an_upload_whose_commit_was_not_heard_of_is_stored(api, monkeypatch, nth):
+    image = api.create(alice)
+    commit, done = api.db._commit, []
+
+    def unheard(connection):
+        commit(connection)
+        done.append(1)
+        if len(done) == nth:
+            raise exc.OperationalError("COMMIT", {}, sqlite3.OperationalError("database is locked"))
+
+    monkeypatch.setattr(api.db, "_commit", unheard)
+    assert api.upload(alice, image["id"], b"precious").status == 204
+    assert len(done) > 3
+    assert api.request("GET", file(image), ctx=alice).data == b"precious"
+    with api.db.read(ADMIN) as tx:
+        assert image_blobs.stored(tx, ALICE) == (1, len(b"precious"))
+
+
+def test_an_upload_that_wakes_late_leaves_the_bytes_of_the_one_after_it(api):
+    image = api.create(alice)
+
+    def sleep_long(name: str) -> None:
+        if name == "image.upload.stored":
+            points.watch(before)
+            make_silent(api, image["id"])
+            sweep.run(api.clients)
+            assert api.upload(alice, image["id"], b"second").status == 204
+
+    before = points.watch(sleep_long)
+    try:
+        assert api.upload(alice, image["id"], b"first").status == 404
+    finally:
+        points.watch(before)
+    assert api.request("GET", file(image), ctx=alice).data == b"second"
+
+
+@pytest.mark.parametrize("age", [100, -3600], ids=["old", "from before the clock was set back"])
+def test_a_blob_of_no_image_is_swept_once_it_is_old(api, age):
     with api.store.writer(runtime.uuid()) as writer:
         writer.write(b"orphan")
         location = writer.commit()
@@ -389,7 +429,7 @@ def test_a_blob_of_no_image_is_swept_once_it_is_old(api):
     sweep.run(api.clients)
     assert len(api.blobs()) == 2
     for blob in (api.folder / "images").iterdir():
-        os.utime(blob, (0, 0))
+        os.utime(blob, (runtime.time() - age,) * 2)
     sweep.run(api.clients)
     assert api.blobs() == [kept["id"]]
     assert api.store.image_id(location) not in api.blobs()
