@@ -79,6 +79,9 @@ def _holds(tx: Tx, row: Any) -> bool:
     return tx.one(later.limit(1)) is None
 
 
+_FORGET = sa.delete(console_tokens).where(console_tokens.c.instance_id == sa.bindparam("instance"))
+
+
 def forget(tx: Tx, instance_id: str) -> None:
     """Remove every token of an instance, in the transaction that ends it."""
-    tx.execute(sa.delete(console_tokens).where(console_tokens.c.instance_id == instance_id))
+    tx.execute(_FORGET, {"instance": instance_id})

@@ -21,7 +21,15 @@ from iaas.db.models.hosts import allocations, hosts, services
 from iaas.db.models.images import blob_gc, image_usages, images
 from iaas.db.models.instances import instances, keypairs
 from iaas.db.models.jobs import jobs
-from iaas.db.models.networks import fixed_ips, networks, ports, security_group_rules, security_groups, subnets
+from iaas.db.models.networks import (
+    fixed_ips,
+    networks,
+    port_groups,
+    ports,
+    security_group_rules,
+    security_groups,
+    subnets,
+)
 from iaas.db.models.quotas import quota_usages
 from iaas.db.models.volumes import volumes
 from iaas.db.tx import Database, Tx
@@ -60,6 +68,10 @@ class Snapshot:
     ports: Rows
     fixed_ips: Rows
     subnets: Rows
+    networks: Rows
+    groups: Rows
+    port_groups: Rows
+    rules: Rows
     console_tokens: Rows
     broken: Rows
 
@@ -103,7 +115,11 @@ def _queries(since: float) -> dict[str, Any]:
         "fixed_ips": sa.select(fixed_ips, subnets.c.network_id)
         .select_from(fixed_ips.outerjoin(subnets, subnets.c.id == fixed_ips.c.subnet_id))
         .order_by(fixed_ips.c.port_id, fixed_ips.c.address),
-        "subnets": sa.select(subnets.c.id, subnets.c.network_id, subnets.c.cidr),
+        "subnets": sa.select(*_subnets()),
+        "networks": sa.select(networks.c.id, networks.c.mtu, networks.c.admin_state_up),
+        "groups": sa.select(security_groups.c.id, security_groups.c.project_id, security_groups.c.updated_at),
+        "port_groups": sa.select(port_groups),
+        "rules": sa.select(*_rules()),
         "console_tokens": sa.select(console_tokens.c.instance_id)
         .outerjoin(instances, instances.c.id == console_tokens.c.instance_id)
         .where(instances.c.id.is_(None), console_tokens.c.expires_at > db_now())
@@ -134,6 +150,21 @@ def _volumes() -> list[Any]:
     return [c.id, c.project_id, c.size_gb, c.status, c.host, c.fault, c.created_at, c.updated_at]
 
 
+def _subnets() -> list[Any]:
+    c = subnets.c
+    return [
+        c.id, c.network_id, c.cidr, c.gateway_ip, c.enable_dhcp, c.dns_nameservers, c.host_routes, c.updated_at,
+    ]  # fmt: skip
+
+
+def _rules() -> list[Any]:
+    c = security_group_rules.c
+    return [
+        c.id, c.group_id, c.direction, c.ethertype, c.protocol, c.port_min, c.port_max, c.remote_cidr,
+        c.remote_group_id,
+    ]  # fmt: skip
+
+
 def _ports() -> Any:
     """The ports, each with whether it may carry frames (``admin_up``: it and its network) and since when at least."""
     c, n = ports.c, networks.c
@@ -141,7 +172,7 @@ def _ports() -> Any:
     touched = sa.case((n.updated_at > c.updated_at, n.updated_at), else_=c.updated_at).label("touched_at")
     columns = [
         c.id, c.network_id, c.project_id, c.status, c.device_id, c.device_owner, c.made_for_instance, c.host, c.error,
-        c.created_at, c.updated_at, up, touched,
+        c.mac, c.dns_name, c.admin_state_up, c.port_security, c.allowed_pairs, c.created_at, c.updated_at, up, touched,
     ]  # fmt: skip
     return sa.select(*columns).select_from(ports.outerjoin(networks, n.id == c.network_id))
 

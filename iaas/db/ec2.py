@@ -56,6 +56,11 @@ def _behind(time: Any, key: Any, after: Position) -> sa.ColumnElement[bool]:
 # -- what was terminated ----------------------------------------------------------------------------------------
 
 
+_FORGET_TERMINATED = sa.delete(terminated).where(
+    terminated.c.project_id == sa.bindparam("owner"), terminated.c.at < sa.bindparam("before")
+)
+
+
 def keep_terminated(tx: Tx, row: Any) -> None:
     """Remember an instance whose row goes away in this transaction, and forget those the hour is over for."""
     now = runtime.time()
@@ -63,9 +68,7 @@ def keep_terminated(tx: Tx, row: Any) -> None:
     facts["flavor"] = codec.dump({"original_name": codec.load(row.flavor).get("original_name")})
     if len(row.metadata) > MAX_METADATA:
         facts["metadata"] = "{}"
-    tx.execute(
-        sa.delete(terminated).where(terminated.c.project_id == row.project_id, terminated.c.at < now - SHOWN_FOR)
-    )
+    tx.execute(_FORGET_TERMINATED, {"owner": row.project_id, "before": now - SHOWN_FOR})
     tx.insert_new(terminated, id=row.id, ec2_id=row.ec2_id, project_id=row.project_id, facts=codec.dump(facts), at=now)
 
 

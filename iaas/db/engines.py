@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sqlite3
 from dataclasses import dataclass
@@ -198,6 +199,7 @@ def _now_postgresql(*_args: Any, **_kw: Any) -> str:
     return "EXTRACT(EPOCH FROM clock_timestamp())::float8"
 
 
+@functools.cache
 def insert_ignoring(dialect: str, table: sa.Table) -> Any:
     """An INSERT that changes no row where a unique key refuses it."""
     if dialect == "sqlite":

@@ -13,7 +13,7 @@ from iaas.db import paging
 from iaas.db.engines import db_now
 from iaas.db.models.hosts import allocations, hosts, placements, services
 from iaas.db.models.instances import instances
-from iaas.db.tx import Tx
+from iaas.db.tx import ReturningDelete, Tx
 
 COMPUTE, NETWORK = "iaas-compute", "iaas-network"
 
@@ -65,25 +65,41 @@ def is_latest(held: Incarnation | None) -> list[sa.ColumnElement[bool]]:
     return [sa.exists().where(*held.guard())]
 
 
+# Made once, as every server meets them
+_VCPUS, _MEMORY, _DISK = (
+    sa.bindparam(f"sold_{name}", type_=sa.Integer()) for name in ("vcpus", "memory_mb", "disk_gb")
+)
+_CPU_RATIO, _RAM_RATIO, _DISK_RATIO = (sa.bindparam(name, type_=sa.Double()) for name in ("cpu", "ram", "disk"))
+_HOST = sa.update(hosts).where(hosts.c.id == sa.bindparam("row_id"))
+_CLAIM = _HOST.where(
+    hosts.c.used_vcpus + _VCPUS <= hosts.c.vcpus * _CPU_RATIO,
+    hosts.c.used_memory_mb + _MEMORY <= (hosts.c.memory_mb - hosts.c.reserved_memory_mb) * _RAM_RATIO,
+    hosts.c.used_disk_gb + _DISK <= hosts.c.disk_gb * _DISK_RATIO,
+).values(
+    used_vcpus=hosts.c.used_vcpus + _VCPUS,
+    used_memory_mb=hosts.c.used_memory_mb + _MEMORY,
+    used_disk_gb=hosts.c.used_disk_gb + _DISK,
+    running=hosts.c.running + 1,
+)
+_GIVE_BACK = _HOST.values(
+    used_vcpus=hosts.c.used_vcpus - _VCPUS,
+    used_memory_mb=hosts.c.used_memory_mb - _MEMORY,
+    used_disk_gb=hosts.c.used_disk_gb - _DISK,
+    running=hosts.c.running - 1,
+)
+_RELEASE = ReturningDelete(
+    sa.delete(allocations).where(allocations.c.instance_id == sa.bindparam("instance")), *allocations.c
+)
+
+
+def _sold(row: Any) -> dict[str, int]:
+    return {"sold_vcpus": row.vcpus, "sold_memory_mb": row.memory_mb, "sold_disk_gb": row.disk_gb}
+
+
 def claim(tx: Tx, host: Any, instance: Any, ratios: Any) -> bool:
     """Sell the instance's share of a host; False if it does not fit any more. One guarded UPDATE, one row."""
-    c = hosts.c
-    statement = (
-        sa.update(hosts)
-        .where(
-            c.id == host.id,
-            c.used_vcpus + instance.vcpus <= c.vcpus * ratios.cpu_ratio,
-            c.used_memory_mb + instance.memory_mb <= (c.memory_mb - c.reserved_memory_mb) * ratios.ram_ratio,
-            c.used_disk_gb + instance.disk_gb <= c.disk_gb * ratios.disk_ratio,
-        )
-        .values(
-            used_vcpus=c.used_vcpus + instance.vcpus,
-            used_memory_mb=c.used_memory_mb + instance.memory_mb,
-            used_disk_gb=c.used_disk_gb + instance.disk_gb,
-            running=c.running + 1,
-        )
-    )
-    if tx.count(statement) != 1:
+    allowed = {"cpu": ratios.cpu_ratio, "ram": ratios.ram_ratio, "disk": ratios.disk_ratio}
+    if tx.count(_CLAIM, {"row_id": host.id, **_sold(instance), **allowed}) != 1:
         return False
     tx.insert(
         allocations,
@@ -98,19 +114,8 @@ def claim(tx: Tx, host: Any, instance: Any, ratios: Any) -> bool:
 
 def release(tx: Tx, instance_id: str) -> None:
     """Give back every allocation of an instance, on whatever host."""
-    for row in tx.all(sa.select(allocations).where(allocations.c.instance_id == instance_id)):
-        where = (allocations.c.instance_id == instance_id, allocations.c.host_id == row.host_id)
-        if tx.count(sa.delete(allocations).where(*where)) == 1:
-            tx.execute(
-                sa.update(hosts)
-                .where(hosts.c.id == row.host_id)
-                .values(
-                    used_vcpus=hosts.c.used_vcpus - row.vcpus,
-                    used_memory_mb=hosts.c.used_memory_mb - row.memory_mb,
-                    used_disk_gb=hosts.c.used_disk_gb - row.disk_gb,
-                    running=hosts.c.running - 1,
-                )
-            )
+    for row in tx.delete_returning(_RELEASE, {"instance": instance_id}):
+        tx.execute(_GIVE_BACK, {"row_id": row.host_id, **_sold(row)})
 
 
 def get(tx: Tx, name: str) -> sa.Row[Any]:
@@ -287,8 +292,11 @@ def keep_placement(tx: Tx, instance_id: str, at: float, policy: str, verdict: st
         tx.execute(sa.update(placements).where(placements.c.instance_id == instance_id).values(**values))
 
 
+_FORGET_PLACEMENT = sa.delete(placements).where(placements.c.instance_id == sa.bindparam("instance"))
+
+
 def forget_placement(tx: Tx, instance_id: str) -> None:
-    tx.execute(sa.delete(placements).where(placements.c.instance_id == instance_id))
+    tx.execute(_FORGET_PLACEMENT, {"instance": instance_id})
 
 
 def placement_of(tx: Tx, instance_id: str) -> sa.Row[Any] | None:

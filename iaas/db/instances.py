@@ -13,7 +13,7 @@ from iaas.common.context import RequestContext
 from iaas.db import paging
 from iaas.db.models.hosts import allocations
 from iaas.db.models.instances import instances
-from iaas.db.tx import Tx
+from iaas.db.tx import ReturningDelete, Tx
 
 
 class InstanceNotFound(errors.IaasError):
@@ -101,9 +101,12 @@ def on_host(tx: Tx, host: str) -> Sequence[sa.Row[Any]]:
     return tx.all(sa.select(instances).where(instances.c.host == host))
 
 
+_INSERT = sa.insert(instances)
+
+
 def add_many(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert instances in one statement."""
-    tx.execute(sa.insert(instances), list(rows))
+    tx.execute(_INSERT, list(rows))
 
 
 def update(tx: Tx, instance_id: str, **values: Any) -> None:
@@ -119,12 +122,13 @@ def swap_metadata(tx: Tx, row: Any, metadata: str, now: float) -> bool:
     return tx.count(sa.update(instances).where(*where).values(metadata=metadata, updated_at=now)) == 1
 
 
+_REMOVE = ReturningDelete(sa.delete(instances).where(instances.c.id == sa.bindparam("id")), *instances.c)
+
+
 def remove(tx: Tx, instance_id: str) -> sa.Row[Any] | None:
     """Delete the row and return what its end needs; its history lives on in its jobs."""
-    row = tx.one(sa.select(instances).where(instances.c.id == instance_id))
-    if row is not None:
-        tx.execute(sa.delete(instances).where(instances.c.id == instance_id))
-    return row
+    rows = tx.delete_returning(_REMOVE, {"id": instance_id})
+    return rows[0] if rows else None
 
 
 def allocation_of(tx: Tx, instance_id: str) -> sa.Row[Any] | None:

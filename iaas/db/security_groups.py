@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from iaas.common import errors
+from iaas.common import errors, runtime
 from iaas.common.context import RequestContext
 from iaas.db import paging
 from iaas.db.models.networks import fixed_ips, port_groups, ports
@@ -91,6 +91,12 @@ def update(tx: Tx, group_id: str, **values: Any) -> bool:
     """Change a visible group; False if there is none."""
     statement = sa.update(groups).where(groups.c.id == group_id, visible_to(tx.ctx))
     return tx.count(statement.values(revision=groups.c.revision + 1, **values)) == 1
+
+
+def touch(tx: Tx, group_ids: Collection[str]) -> None:
+    """Write down that rules of these groups came or went."""
+    values = {"updated_at": runtime.time(), "revision": groups.c.revision + 1}
+    tx.execute(sa.update(groups).where(groups.c.id.in_(sorted(group_ids))).values(**values))
 
 
 def remove(tx: Tx, group_id: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import Any
 
@@ -13,22 +14,31 @@ from iaas.db.tx import Tx
 LOG = logging.getLogger(__name__)
 
 
+@functools.cache
+def _move(machine: fsm.Machine, table: sa.Table) -> Any:
+    """The UPDATE that moves a row from the state it was read in."""
+    same = [table.c[name].is_not_distinct_from(sa.bindparam(f"from_{name}")) for name in machine.columns]
+    return sa.update(table).where(table.c.id == sa.bindparam("row_id"), *same)
+
+
 def move(tx: Tx, machine: fsm.Machine, table: sa.Table, row: Any, event: str, **changes: Any) -> fsm.State:
     """Move ``row`` along ``event`` if it is still in the state we read, and set ``changes`` with it.
 
     One UPDATE guards on the old state, so two daemons cannot both win.
+
+    :param changes: plain values, or what the database is to compute, such as its time
 
     :raises InvalidTransition: the state table does not allow ``event`` here.
     :raises StateConflict: another daemon moved the row first.
     """
     before = machine.state_of(row)
     after = machine.target(event, before, row.id)
-    guard = [
-        table.c[name].is_(None) if value is None else table.c[name] == value
-        for name, value in zip(machine.columns, before.columns, strict=True)
-    ]
-    values = {**changes, **dict(zip(machine.columns, after.columns, strict=True))}
-    if tx.count(sa.update(table).where(table.c.id == row.id, *guard).values(**values)) != 1:
+    values = {"row_id": row.id, **changes}
+    for name, old, new in zip(machine.columns, before.columns, after.columns, strict=True):
+        values.update({name: new, f"from_{name}": old})
+    computed = {name: values.pop(name) for name in changes if isinstance(changes[name], sa.ColumnElement)}
+    statement = _move(machine, table)
+    if tx.count(statement.values(computed) if computed else statement, values) != 1:
         raise errors.StateConflict(machine=machine.name, id=row.id)
     tx.on_commit(lambda: log.change(LOG, machine.name, row.id, event, str(before), str(after)))
     return after

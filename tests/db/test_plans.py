@@ -44,7 +44,7 @@ ASKED = {
     "show": (CTX, lambda tx: instances.find(tx, "i"), "instances USING INDEX"),
     "servers of a host": (CTX, lambda tx: instances.on_host(tx, "h"), "instances USING INDEX ix_instances_host"),
     "servers of a project": (OWN, lambda tx: instances.page(tx, [], NEWEST, 1000, None), "instances USING INDEX"),
-    "release": (CTX, lambda tx: hosts.release(tx, "i"), "allocations USING INDEX"),
+    "release": (CTX, lambda tx: hosts.release(tx, "i"), "allocations USING COVERING INDEX"),
 }
 
 

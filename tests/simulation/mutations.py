@@ -259,9 +259,12 @@ def no_quota_guard(stack: ExitStack) -> None:
     """A quota is counted and never refused."""
 
     def take(tx: Any, project_id: str, amounts: Any, stamp: int) -> int:
-        where = (quota_usages.c.project_id == project_id, quota_usages.c.resource.in_(list(amounts)))
-        values = {"used": quota_usages.c.used + quotas._amount(amounts), "stamp": stamp}
-        return tx.count(sa.update(quota_usages).where(*where).values(**values))
+        mine = sa.update(quota_usages).where(quota_usages.c.project_id == project_id)
+        taken = 0
+        for name, amount in amounts.items():
+            values = {"used": quota_usages.c.used + amount, "stamp": stamp}
+            taken += tx.count(mine.where(quota_usages.c.resource == name).values(**values))
+        return taken
 
     patch(stack, quotas, "_take", take)
 
