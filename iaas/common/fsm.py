@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,9 +84,10 @@ class Machine:
 
     def state_of(self, row: Any) -> State:
         """Return the state a row is in; ``row`` has the machine's columns as attributes or keys."""
-        if isinstance(row, Mapping):
+        try:
+            found = self._read(row)
+        except AttributeError:
             return self._by_columns[tuple(row[name] for name in self.columns)]
-        found = self._read(row)
         return self._by_columns[found if len(self.columns) > 1 else (found,)]
 
     def target(self, event: str, source: State, row_id: str = "") -> State:

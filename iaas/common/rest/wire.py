@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import functools
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -17,14 +19,27 @@ def timestamp(seconds: float | None) -> str | None:
     """Return ``2026-11-21T10:00:00Z``."""
     if seconds is None:
         return None
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")[:19] + "Z"
+    return _split(seconds)[0] + "Z"
 
 
 def micros(seconds: float | None) -> str | None:
     """Return ``2026-11-21T10:00:00.000000``, as several compute and volume fields are written."""
     if seconds is None:
         return None
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="microseconds")[:26]
+    second, fraction = _split(seconds)
+    return f"{second}.{fraction:06d}"
+
+
+def _split(seconds: float) -> tuple[str, int]:
+    """The second as text, and the microseconds after it."""
+    fraction, second = math.modf(seconds)
+    more, fraction = divmod(round(fraction * 1e6), 1_000_000)
+    return _second(second + more), fraction
+
+
+@functools.lru_cache(4096)  # writing it takes longer than all the rest, and a page names the same few seconds
+def _second(second: float) -> str:
+    return datetime.datetime.fromtimestamp(second, datetime.UTC).isoformat(timespec="seconds")[:19]
 
 
 def parse_time(text: str, name: str = "time") -> float:

@@ -64,6 +64,18 @@ def changed(call: Call, row: Row) -> dict[str, Any]:
     }
 
 
+class _Made(dict[Any, Any]):
+    """What is made of a key, once in an answer: most servers of a page share image, flavor and host."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: Any) -> Any:
+        made = self[key] = self._make(key)
+        return made
+
+
 class Details:
     """The detail view for one caller at one version."""
 
@@ -73,21 +85,24 @@ class Details:
         self.admin = admin
         self.hosts = known
         self.extra = [add for start, add in EXTRA if call.version >= start]
+        self.host_id = _Made(host_id)
+        self.host_status = _Made(lambda name: _host_status(name, known.get(name)))
+        self.bookmark = _Made(self._bookmark)
+        self.groups = _Made(lambda text: [{"name": name} for name in orjson.loads(text)])
 
     def __call__(self, row: Row) -> dict[str, Any]:
-        state = INSTANCE.state_of(row)
+        status = INSTANCE.state_of(row).openstack
         base, server_id = self.base, row.id
-        image = row.image_id
         shown: dict[str, Any] = {
             "id": server_id,
             "name": row.name,
-            "status": state.openstack,
+            "status": status,
             "tenant_id": row.project_id,
             "user_id": row.user_id,
             "metadata": orjson.Fragment(row.metadata),
-            "hostId": host_id(row),
-            "image": {"id": image, "links": [{"rel": "bookmark", "href": f"{base}/images/{image}"}]} if image else "",
-            "flavor": self._flavor(row),
+            "hostId": self.host_id[row.project_id, row.host],
+            "image": self.bookmark["images", row.image_id] if row.image_id else "",
+            "flavor": orjson.Fragment(row.flavor) if self.version >= V2_47 else self.bookmark["flavors", row.flavor_id],
             "created": wire.timestamp(row.created_at),
             "updated": wire.timestamp(row.updated_at),
             "addresses": addresses(row),
@@ -108,12 +123,11 @@ class Details:
             "OS-EXT-STS:power_state": row.power_state,
             "os-extended-volumes:volumes_attached": [],
         }
-        groups = orjson.loads(row.security_groups)
-        if groups:
-            shown["security_groups"] = [{"name": name} for name in groups]
-        if state.openstack in ("ACTIVE", "BUILD", "REBOOT", "HARD_REBOOT"):
-            shown["progress"] = 100 if state.openstack == "ACTIVE" else 0
-        if row.fault is not None and state.openstack == "ERROR":
+        if groups := self.groups[row.security_groups]:
+            shown["security_groups"] = groups
+        if status in ("ACTIVE", "BUILD", "REBOOT", "HARD_REBOOT"):
+            shown["progress"] = 100 if status == "ACTIVE" else 0
+        if row.fault is not None and status == "ERROR":
             shown["fault"] = fault(row)
         if self.admin:
             shown["OS-EXT-SRV-ATTR:host"] = row.host
@@ -124,18 +138,18 @@ class Details:
             add(self, row, shown)
         return shown
 
-    def _flavor(self, row: Row) -> Any:
-        if self.version >= V2_47:
-            return orjson.Fragment(row.flavor)
-        link = {"rel": "bookmark", "href": f"{self.base}/flavors/{row.flavor_id}"}
-        return {"id": row.flavor_id, "links": [link]}
+    def _bookmark(self, item: tuple[str, str]) -> dict[str, Any]:
+        collection, item_id = item
+        return {"id": item_id, "links": [{"rel": "bookmark", "href": f"{self.base}/{collection}/{item_id}"}]}
 
 
-def host_id(row: Row) -> str:
-    """The host's name, hashed with the project's id: the same host looks different to each project."""
-    if row.host is None:
-        return ""
-    return hashlib.sha224(f"{row.project_id}{row.host}".encode()).hexdigest()
+def host_id(of: tuple[str, str | None]) -> str:
+    """The host's name, hashed with the project's id: the same host looks different to each project.
+
+    :param of: the project's id, and the host's name
+    """
+    project_id, host = of
+    return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host is not None else ""
 
 
 def addresses(row: Row) -> dict[str, Any]:
@@ -167,14 +181,13 @@ def fault(row: Row) -> dict[str, Any]:
 
 def _from_2_3(show: Details, row: Row, shown: dict[str, Any]) -> None:
     if show.admin:
-        prefix = "OS-EXT-SRV-ATTR:"
-        shown[prefix + "reservation_id"] = row.reservation_id
-        shown[prefix + "launch_index"] = row.launch_index
-        shown[prefix + "hostname"] = row.hostname
-        shown[prefix + "kernel_id"] = ""
-        shown[prefix + "ramdisk_id"] = ""
-        shown[prefix + "root_device_name"] = "/dev/vda"
-        shown[prefix + "user_data"] = row.user_data
+        shown["OS-EXT-SRV-ATTR:reservation_id"] = row.reservation_id
+        shown["OS-EXT-SRV-ATTR:launch_index"] = row.launch_index
+        shown["OS-EXT-SRV-ATTR:hostname"] = row.hostname
+        shown["OS-EXT-SRV-ATTR:kernel_id"] = ""
+        shown["OS-EXT-SRV-ATTR:ramdisk_id"] = ""
+        shown["OS-EXT-SRV-ATTR:root_device_name"] = "/dev/vda"
+        shown["OS-EXT-SRV-ATTR:user_data"] = row.user_data
 
 
 def _from_2_9(show: Details, row: Row, shown: dict[str, Any]) -> None:
@@ -183,7 +196,7 @@ def _from_2_9(show: Details, row: Row, shown: dict[str, Any]) -> None:
 
 def _from_2_16(show: Details, row: Row, shown: dict[str, Any]) -> None:
     if show.admin:
-        shown["host_status"] = _host_status(row.host, show.hosts.get(row.host))
+        shown["host_status"] = show.host_status[row.host]
 
 
 def _host_status(name: str | None, host: hosts.Hypervisor | None) -> str:
