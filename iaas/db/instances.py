@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -85,16 +86,20 @@ def _state_is(columns: Sequence[str | None]) -> list[sa.ColumnElement[bool]]:
     return [column.is_(None) if value is None else column == value for column, value in pairs]
 
 
+#: a row as a plain tuple with names: a view reads each of its columns, and `Row` looks a name up ten times slower
+Listed: Any = namedtuple("Listed", instances.c.keys())
+
+
 def page(
     tx: Tx, conditions: Sequence[Condition], sort: Sequence[tuple[str, str]], limit: int, marker: str | None
-) -> Sequence[sa.Row[Any]]:
-    """Return one page of the visible instances.
+) -> Sequence[Any]:
+    """Return one page of the visible instances, each as :data:`Listed`.
 
     :raises MarkerNotFound: the request may not see the marker; whether it meets the conditions does not matter.
     """
     visible = sa.select(instances).where(visible_to(tx.ctx))
     query = visible.where(*[condition.clause() for condition in conditions])
-    return paging.page(tx, query, instances, sort, limit, marker, among=visible)
+    return [Listed._make(row) for row in paging.page(tx, query, instances, sort, limit, marker, among=visible)]
 
 
 def on_host(tx: Tx, host: str) -> Sequence[sa.Row[Any]]:
