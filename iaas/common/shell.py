@@ -76,13 +76,14 @@ def run(
     env: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     cwd: Path | None = None,
+    max_output: int = MAX_OUTPUT,
 ) -> Result:
-    """Run a program to its end and return its code and output (each capped at 1 MiB).
+    """Run a program to its end and return its code and output (of each stream the last ``max_output`` bytes).
 
     :raises CommandFailed: it ended with another code than 0 and ``check`` is set, or took too long.
     :raises CommandMissing: it is not installed.
     """
-    return runtime.native(_run, argv, timeout, stdin, check, env, limits, cwd)
+    return runtime.native(_run, argv, timeout, stdin, check, env, limits, cwd, max_output)
 
 
 def _run(
@@ -93,6 +94,7 @@ def _run(
     env: Mapping[str, str] | None,
     limits: Limits | None,
     cwd: Path | None,
+    max_output: int,
 ) -> Result:
     subprocess = _subprocess()
     words = [which(str(argv[0])), *map(str, argv[1:])]
@@ -111,7 +113,7 @@ def _run(
         )
     except subprocess.TimeoutExpired:
         raise CommandFailed(program=words[0], code="none", stderr=f"no answer in {timeout:g} s") from None
-    result = Result(done.returncode, done.stdout[-MAX_OUTPUT:], done.stderr[-MAX_OUTPUT:])
+    result = Result(done.returncode, done.stdout[-max_output:], done.stderr[-max_output:])
     if check and result.code != 0:
         raise CommandFailed(program=words[0], code=result.code, stderr=_tail(result.err or result.out))
     return result

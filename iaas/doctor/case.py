@@ -10,6 +10,7 @@ from typing import Any
 from iaas.db import jobs as db
 from iaas.db.doctor import ImageSnapshot, Snapshot
 from iaas.doctor.findings import Truth
+from iaas.doctor.wanted import Wanted
 
 
 class Case:
@@ -54,12 +55,32 @@ class Case:
             found[row.port_id].append(row)
         return found
 
+    @cached_property
+    def groups(self) -> dict[str, Any]:
+        return {row.id: row for row in self.rows.groups}
+
+    @cached_property
+    def groups_of(self) -> dict[str, list[Any]]:
+        """The rows of ``port_groups`` of each port."""
+        found: dict[str, list[Any]] = defaultdict(list)
+        for row in self.rows.port_groups:
+            found[row.port_id].append(row)
+        return found
+
+    @cached_property
+    def wanted(self) -> Wanted:
+        """What hosts should have in their filters and DHCP servers."""
+        return Wanted(self)
+
+    def old(self, touched_at: float) -> bool:
+        """Whether something was last touched before the grace."""
+        return not self.grace or touched_at <= self.now - self.grace
+
     def settled(self, resource_id: str, touched_at: float | None = None) -> bool:
         """Whether a resource may be judged: it has no job, and neither it nor a job of it changed lately."""
         if not self.grace:
             return True
-        old = touched_at is None or touched_at <= self.now - self.grace
-        return old and resource_id not in self._excused
+        return (touched_at is None or self.old(touched_at)) and resource_id not in self._excused
 
     def told(self, what: str) -> Iterator[tuple[str, Any]]:
         """Yield the hosts that were asked for ``guests``, ``disks``, …, each with what it said."""

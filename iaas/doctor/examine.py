@@ -10,7 +10,7 @@ from iaas.common import context
 from iaas.db import doctor as db
 from iaas.db.tx import Database
 from iaas.doctor.case import Case
-from iaas.doctor.findings import Finding, Truth
+from iaas.doctor.findings import MAPS, SETS, Finding, Truth
 from iaas.doctor.images import WITH_BYTES
 from iaas.doctor.invariants import ELSEWHERE, INVARIANTS, NEEDS, Invariant
 
@@ -83,8 +83,7 @@ def diagnose(
 
 def _known(truth: Truth, images: Any) -> set[str]:
     """Return what is known beside the rows, by the words of :data:`NEEDS`."""
-    asked = ("guests", "disks", "ports", "taps", "networks", "volumes")
-    known = {what for what in asked if any(getattr(host, what) is not None for host in truth.hosts.values())}
+    known = {what for what in (*SETS, *MAPS) if any(getattr(host, what) is not None for host in truth.hosts.values())}
     told = {
         "blobs": truth.blobs is not None,
         "queues": truth.queues is not None,

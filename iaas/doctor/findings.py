@@ -50,6 +50,10 @@ class HostTruth:
     :param ports: ports that carry frames
     :param taps: ports there is a tap of, carrying or closed
     :param networks: networks there is a bridge or a DHCP server of
+    :param rules: by port, a digest of what its security groups let through, as it is in force
+    :param senders: by port, a digest of the addresses it may send from
+    :param members: by remote security group, a digest of its addresses; the key is the host's name for the group
+    :param leases: by network, the MAC that DHCP gives each address to
     :param volumes: GiB of each volume, by id
     """
 
@@ -58,7 +62,15 @@ class HostTruth:
     ports: Set[str] | None = None
     taps: Set[str] | None = None
     networks: Set[str] | None = None
+    rules: Mapping[str, str] | None = None
+    senders: Mapping[str, str] | None = None
+    members: Mapping[str, str] | None = None
+    leases: Mapping[str, Mapping[str, str]] | None = None
     volumes: Mapping[str, int] | None = None
+
+
+SETS = ("disks", "ports", "taps", "networks")
+MAPS = ("guests", "rules", "senders", "members", "leases", "volumes")
 
 
 @dataclass(frozen=True)
@@ -81,10 +93,8 @@ class Truth:
 
 def host_truth(words: Mapping[str, Any]) -> HostTruth:
     """Return what the ``truth()`` of one worker says, in the words of JSON."""
-    found: dict[str, Any] = {
-        name: frozenset(words[name]) for name in ("disks", "ports", "taps", "networks") if name in words
-    }
-    found.update({name: dict(words[name]) for name in ("guests", "volumes") if name in words})
+    found: dict[str, Any] = {name: frozenset(words[name]) for name in SETS if name in words}
+    found.update({name: dict(words[name]) for name in MAPS if name in words})
     return HostTruth(**found)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from iaas.doctor import database, guests, hosts, images, jobs, networks, queues, quotas, volumes
+from iaas.doctor import database, filters, guests, hosts, images, jobs, networks, queues, quotas, volumes
 from iaas.doctor.case import Case
 from iaas.doctor.findings import Finding
 
@@ -39,6 +39,10 @@ NEEDS = {
     "ports": "no network host said which ports it carries",
     "taps": "no network host said which taps it has",
     "networks": "no network host said which bridges it has",
+    "rules": "no network host said what its filters let through",
+    "senders": "no network host said what its ports may send from",
+    "members": "no network host said whom it takes for a group's members",
+    "leases": "no network host said to whom its DHCP servers give addresses",
     "volumes": "no volume host said which volumes it has",
     "blobs": "nobody listed the image store",
     "images": "the image service's database was not read",
@@ -52,6 +56,7 @@ ELSEWHERE = {
     "I16": "secrets in logs and messages are looked for by the tests, not in a running cloud",
 }
 
+FILTERS, LEASES = ("ports", "rules", "senders"), ("ports", "leases")
 INVARIANTS = (
     Invariant("I1", "Live work is held, or waits for its time, or is taken at once.", AT_REST, jobs.move_on),
     Invariant("I1", "Live work stands at a step of its kind, on that step's topic.", ALWAYS, jobs.on_their_way),
@@ -78,12 +83,15 @@ INVARIANTS = (
     Invariant("I9", "A server's port is bound where the server is.", AT_REST, networks.bound_where_servers_are),
     Invariant("I9", "A server shows the addresses its ports have.", AT_REST, networks.copies_agree),
     Invariant("I9", "A bound port is wired, or says why not.", AT_REST, networks.bound_is_wired, ("ports",)),
+    Invariant("I9", "DHCP gives each port its addresses, and nobody else.", AT_REST, filters.leases_agree, LEASES),
     Invariant("I10", "A ready volume is on its back-end, in its size.", AT_REST, volumes.there, ("volumes",)),
     Invariant("I11", "An active image has all its bytes.", AT_REST, images.bytes_are_there, ("images", "blobs")),
     Invariant("I11", "The store has no bytes but images'.", AT_REST, images.bytes_are_owned, ("images", "blobs")),
     Invariant("I12", "What is in error says why.", ALWAYS, guests.error_says_why),
     Invariant("I13", "What an ended job did is a path of its kind.", ALWAYS, jobs.events_are_a_path),
     Invariant("I14", "A closed port carries nothing.", AT_REST, networks.closed_is_closed, ("ports",)),
+    Invariant("I14", "A port's filters are what its rows say.", AT_REST, filters.let_through_what_they_say, FILTERS),
+    Invariant("I14", "Rules for a group let in its members.", AT_REST, filters.remote_groups_agree, ("members",)),
     Invariant("I15", "No message is dead.", ALWAYS, queues.no_dead_letters, ("queues",)),
     Invariant("I15", "No message waits for ever.", AT_REST, queues.drained, ("queues",)),
     Invariant("I17", "What a row names is there.", ALWAYS, database.keys_hold),

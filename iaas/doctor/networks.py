@@ -14,11 +14,12 @@ from iaas.doctor.findings import Finding
 COMPARE = "The network worker of the host compares by itself; see its log if this stays."
 
 
-def _port(row: Any) -> str:
+def port_name(row: Any) -> str:
     return f"port {row.id}"
 
 
-def _settled(case: Case, port: Any) -> bool:
+def settled(case: Case, port: Any) -> bool:
+    """Whether a port may be judged: neither it nor its network nor its server changes."""
     return case.settled(port.device_id or port.id, port.touched_at)
 
 
@@ -33,9 +34,9 @@ def addresses_once(case: Case) -> Iterator[Finding]:
             what = f"It belongs to the port {row.port_id}, which is not there."
             yield Finding("I9", f"address {row.address}", what, None, "It is freed.", "free_address")
         elif row.network_id != port.network_id:
-            yield Finding("I9", _port(port), f"Its address {row.address} is of another network.", port.updated_at)
+            yield Finding("I9", port_name(port), f"Its address {row.address} is of another network.", port.updated_at)
         elif ipaddress.ip_address(row.address) not in cidrs[row.subnet_id]:
-            yield Finding("I9", _port(port), f"Its address {row.address} is not in {cidrs[row.subnet_id]}.")
+            yield Finding("I9", port_name(port), f"Its address {row.address} is not in {cidrs[row.subnet_id]}.")
     for (network, address), ports in owners.items():
         if len(ports) > 1:
             yield Finding("I9", f"address {address}", f"{len(ports)} ports of network {network} have it.")
@@ -76,7 +77,7 @@ def servers_are_there(case: Case) -> Iterator[Finding]:
         if is_servers(port) and port.device_id not in case.instances:
             what = f"It belongs to the server {port.device_id}, which is gone."
             remedy = "It goes with its addresses and its quota; one that was not made for the server is let go."
-            yield Finding("I9", _port(port), what, port.updated_at, remedy, "release_ports")
+            yield Finding("I9", port_name(port), what, port.updated_at, remedy, "release_ports")
 
 
 def bound_where_servers_are(case: Case) -> Iterator[Finding]:
@@ -85,19 +86,19 @@ def bound_where_servers_are(case: Case) -> Iterator[Finding]:
         row = case.instances.get(port.device_id) if is_servers(port) else None
         if row is None or port.host == row.host or row.task_state is not None:
             continue
-        if _settled(case, port) and case.settled(row.id, row.updated_at):
+        if settled(case, port) and case.settled(row.id, row.updated_at):
             what = f"It is bound to {port.host}, its server {row.id} is on {row.host}."
-            yield Finding("I9", _port(port), what, port.updated_at, "It is bound where its server is.", "bind_port")
+            yield Finding("I9", port_name(port), what, port.updated_at, "It is bound where its server is.", "bind_port")
 
 
 def bound_is_wired(case: Case) -> Iterator[Finding]:
     """I9: a port bound to a host carries frames there, or says why not."""
     there = dict(case.told("ports"))
     for port in case.rows.ports:
-        if port.host not in there or not _settled(case, port) or port.error or not port.admin_up:
+        if port.host not in there or not settled(case, port) or port.error or not port.admin_up:
             continue
         if port.id not in there[port.host]:
-            yield Finding("I9", _port(port), f"It is not wired on {port.host}.", port.updated_at, COMPARE)
+            yield Finding("I9", port_name(port), f"It is not wired on {port.host}.", port.updated_at, COMPARE)
 
 
 def wired_is_bound(case: Case) -> Iterator[Finding]:
@@ -107,18 +108,20 @@ def wired_is_bound(case: Case) -> Iterator[Finding]:
             port = case.ports.get(port_id)
             if port is None:
                 yield Finding("I7", f"port {port_id}", f"Host {name} carries it, no row does.", None, COMPARE)
-            elif _settled(case, port) and port.host != name:
+            elif settled(case, port) and port.host != name:
                 what = f"Host {name} carries it, its row says {port.host or 'no host'}."
-                yield Finding("I7", _port(port), what, port.updated_at, COMPARE)
+                yield Finding("I7", port_name(port), what, port.updated_at, COMPARE)
 
 
 def closed_is_closed(case: Case) -> Iterator[Finding]:
     """I14: a port that is unfinished or administratively down carries nothing."""
     for name, wired in case.told("ports"):
         for port in [case.ports[port_id] for port_id in sorted(wired) if port_id in case.ports]:
-            if port.host == name and _settled(case, port) and (port.error or not port.admin_up):
+            if port.host == name and settled(case, port) and (port.error or not port.admin_up):
                 why = port.error or "it is administratively down"
-                yield Finding("I14", _port(port), f"Host {name} carries it although {why}.", port.updated_at, COMPARE)
+                yield Finding(
+                    "I14", port_name(port), f"Host {name} carries it although {why}.", port.updated_at, COMPARE
+                )
 
 
 def taps_are_bound(case: Case) -> Iterator[Finding]:
@@ -127,7 +130,7 @@ def taps_are_bound(case: Case) -> Iterator[Finding]:
     for name, taps in case.told("taps"):
         for port_id in sorted(taps):
             port = case.ports.get(port_id)
-            bound = port is not None and (port.host == name or not _settled(case, port))
+            bound = port is not None and (port.host == name or not settled(case, port))
             if not bound and (name, port_id) not in wired:
                 yield Finding("I7", f"port {port_id}", f"Host {name} has a tap of it.", None, COMPARE)
 

@@ -44,12 +44,14 @@ class Hands:
     :param images: the image service's database, if there is one here
     :param bell: rings workers; what it cannot reach, their sweep finds
     :param quota: the ``quota`` settings
+    :param refresh: has the network worker of a host load its filters and leases again; None where it cannot be told
     """
 
     db: Database
     bell: submit.Ringer
     quota: Any
     images: Database | None = None
+    refresh: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,20 @@ def _refresh_addresses(hands: Hands, tx: Tx, instance_id: str, host: str | None)
     return True
 
 
+# -- what hosts have loaded ------------------------------------------------------------------------------------
+
+
+def _load_anew(hands: Hands, tx: Tx, id_: str, host: str | None) -> bool:
+    """Have a host's network worker make its filters anew from the rows: nothing can be lost by it."""
+    if host is None or not ports.on_host(tx, host):
+        return False
+    refresh = hands.refresh
+    if refresh is None:
+        raise Impossible(reason="The workers cannot be told from here: their broker is inside iaas-all.")
+    tx.on_commit(lambda: refresh(host))
+    return True
+
+
 # -- what hosts have too much ----------------------------------------------------------------------------------
 
 
@@ -251,6 +267,7 @@ REPAIRS = {
     "recount_images": Repair("count anew what is stored", _recount_images, on_images=True),
     "bind_port": Repair("bind it where its server is", _bind_port),
     "refresh_addresses": Repair("show the addresses its ports have", _refresh_addresses),
+    "load_anew": Repair("load the filters and leases of the host again", _load_anew),
     "ring_job": Repair("ring its worker again", _ring_job),
     "remove_guest": Repair("delete it again on that host", functools.partial(_remove, "instance")),
     "remove_volume": Repair("delete it again on that host", functools.partial(_remove, "volume")),

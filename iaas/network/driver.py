@@ -11,6 +11,7 @@ import abc
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from iaas.common import errors, names
 
@@ -96,14 +97,30 @@ class Report:
 class Held:
     """What a host has that carries our mark.
 
+    Filters are told by digests of :mod:`iaas.network.drivers.digests`, so that they can be compared with those of rows.
+
     :param wired: ports whose tap is up and on its network's bridge
     :param ports: ports there is a tap of, carrying or closed
     :param networks: networks there is a bridge or a DHCP server of
+    :param rules: by port, what its security groups let through, as it is in force
+    :param senders: by port, the addresses it may send from
+    :param members: by remote security group that rules name, its members' addresses
+    :param leases: by network, the MAC that DHCP gives each address to
     """
 
     wired: frozenset[str]
     ports: frozenset[str]
     networks: frozenset[str]
+    rules: Mapping[str, str] = field(default_factory=dict)
+    senders: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, str] = field(default_factory=dict)
+    leases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def words(self) -> dict[str, Any]:
+        """Return it in the words of JSON."""
+        told = {name: sorted(getattr(self, name)) for name in ("wired", "ports", "networks")}
+        maps = {name: dict(getattr(self, name)) for name in ("rules", "senders", "members", "leases")}
+        return {"ports": told["wired"], "taps": told["ports"], "networks": told["networks"], **maps}
 
 
 class NetworkError(errors.IaasError):
@@ -132,13 +149,14 @@ class NetworkDriver(abc.ABC):
         """Let go of what only this process holds. Bridges, taps, rules and DHCP keep working."""
 
     @abc.abstractmethod
-    def converge(self, desired: Desired) -> Report:
+    def converge(self, desired: Desired, *, anew: bool = False) -> Report:
         """Make the host carry exactly ``desired``.
 
         For each port: its filters are loaded before its tap forwards; a port whose rows cannot be turned into
         rules stays closed and is named in the report.  What is no longer desired is removed, but only objects
         that carry our mark.
 
+        :param anew: load filters and leases even where they look as they should: somebody else may have changed them
         :raises NetworkError: nothing could be done at all.
         """
 

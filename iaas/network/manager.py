@@ -58,8 +58,7 @@ class NetworkManager(Manager):
         runtime.native(self.driver.stop_host)
 
     def truth(self) -> dict[str, Any]:
-        held = runtime.native(self.driver.holds, timeout=LOOK_DEADLINE)
-        return {"ports": sorted(held.wired), "taps": sorted(held.ports), "networks": sorted(held.networks)}
+        return runtime.native(self.driver.holds, timeout=LOOK_DEADLINE).words()
 
     def periodics(self) -> list[Periodic]:
         return periodic.table(self.converger.compare, self.clients.settings.network.converge_every)
@@ -71,6 +70,11 @@ class NetworkManager(Manager):
     def changed(self, ctx: RequestContext) -> None:
         """Rows of this host's ports, or of their security groups, are new."""
         self.converger.compare()
+
+    @rpc.endpoint
+    def refresh(self, ctx: RequestContext) -> None:
+        """Load this host's filters and leases again: somebody found that they are not what was loaded."""
+        self.converger.compare(anew=True)
 
     def _serve_metadata(self, desired: Desired) -> None:
         """Have one relay for each network of the host, and none for others."""

@@ -20,6 +20,15 @@ def changed(client: Any, host_names: Sequence[str]) -> None:
         runtime.spawn(_changed, client, sorted(set(host_names)))
 
 
+def refresh(client: Any, host: str) -> None:
+    """Have the worker of a host load its filters and leases again.
+
+    :param client: an ``rpc.Client``
+    :raises Unavailable: it cannot be told.
+    """
+    client.cast(f"network.{host}", "refresh", context.admin())
+
+
 def _changed(client: Any, host_names: Sequence[str]) -> None:
     for host in host_names:
         try:

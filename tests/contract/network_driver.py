@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from iaas.network import driver as promised
-from iaas.network.driver import Desired, Network, NetworkDriver, Port, Rule, Subnet
+from iaas.network.driver import Desired, Held, Network, NetworkDriver, Port, Rule, Subnet
+from iaas.network.drivers import digests, plan
 
 NET = Network("aaaaaaaa-0000-4000-8000-000000000001", (Subnet("sub-a", "10.77.0.0/24", "10.77.0.1"),), mtu=1450)
 OTHER = Network("bbbbbbbb-0000-4000-8000-000000000002", (Subnet("sub-b", "10.78.0.0/24", "10.78.0.1"),))
@@ -79,6 +80,37 @@ BAD_PORTS = {
 }
 
 
+#: what somebody may take away from a host behind the worker's back
+PARTS = ("rules", "group rules", "senders", "members", "leases")
+
+
+def everything() -> Desired:
+    """A host with something of all that filters know: both IP versions, pairs, remote groups, no security, one down."""
+    six = Subnet("sub-6", "fd00:77::/64", "fd00:77::1")
+    network = replace(NET, subnets=(*NET.subnets, six))
+    many = (
+        WEB,
+        Rule("r1", "ingress", "IPv4", "icmp", 8, 0, "10.0.0.0/8"),
+        Rule("r2", "ingress", "IPv6", "ipv6-icmp", 128),
+        Rule("r3", "egress", "IPv6", "udp", 53, 53, "fd00::/8"),
+        Rule("r4", "ingress", "IPv4", "112"),
+        Rule("r5", "ingress", "IPv4", remote_group_id="peers"),
+        Rule("r6", "ingress", "IPv6", "tcp", 1, 65535, remote_group_id="peers"),
+    )
+    pairs = (("10.77.0.99", "00:00:5e:00:01:05"), ("192.0.2.0/24", A.mac), ("fd00:99::/64", A.mac))
+    first = replace(A, addresses=(*A.addresses, ("sub-6", "fd00:77::b")), group_ids=("plain", "many"))
+    ports = (
+        replace(first, allowed_pairs=pairs),
+        replace(B, group_ids=("many",)),
+        replace(C, secured=False, group_ids=()),
+        replace(make_port(15), admin_up=False),
+        FAR,
+    )
+    members = {"peers": frozenset({"10.77.0.12", "fd00:77::b", "fd00:77::c"})}
+    desired = make_desired(*ports, rules={"many": many, "peers": ()})
+    return replace(desired, networks=(network, OTHER), groups=members)
+
+
 class Lab(abc.ABC):
     """A host for one test, and eyes on its guests."""
 
@@ -91,6 +123,10 @@ class Lab(abc.ABC):
     @abc.abstractmethod
     def taps(self) -> frozenset[str]:
         """Return the taps there are."""
+
+    @abc.abstractmethod
+    def take_away(self, part: str, port: Port, group_id: str) -> None:
+        """Take one of :data:`PARTS` from a port, a group of its, or the members of the remote group ``peers``."""
 
     @abc.abstractmethod
     def changes(self) -> int:
@@ -283,7 +319,29 @@ class NetworkDriverContract:
         assert {A.id, FAR.id, C.id} <= held.ports <= {A.id, FAR.id, C.id, B.id}
         assert held.networks == {NET.id, OTHER.id}
         lab.driver.converge(make_desired(A))
-        assert lab.again().holds() == promised.Held(frozenset({A.id}), frozenset({A.id}), frozenset({NET.id}))
+        assert lab.again().holds() == digests.expected(plan.make(make_desired(A)))
+
+    def test_a_host_says_what_it_filters_by_and_whom_it_leases_to(self, lab: Lab) -> None:
+        desired = everything()
+        lab.driver.converge(desired)
+        assert _filters(lab.driver.holds()) == _filters(digests.expected(plan.make(desired)))
+        fewer = replace(desired, rules={**desired.rules, "many": desired.rules["many"][1:]})
+        before = lab.driver.holds()
+        lab.driver.converge(fewer)
+        after = lab.again().holds()
+        assert {port_id for port_id in after.rules if after.rules[port_id] != before.rules[port_id]} == {A.id, B.id}
+        assert _filters(after) == _filters(digests.expected(plan.make(fewer)))
+        assert after.rules[FAR.id] != after.rules[C.id]
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_what_was_taken_away_is_seen_and_comes_back_when_it_is_loaded_anew(self, lab: Lab, part: str) -> None:
+        desired = everything()
+        lab.driver.converge(desired)
+        lab.take_away(part, A, "many")
+        wanted = _filters(digests.expected(plan.make(desired)))
+        assert _filters(lab.driver.holds()) != wanted
+        lab.driver.converge(desired, anew=True)
+        assert _filters(lab.driver.holds()) == wanted
 
     def test_remove_all_leaves_nothing_and_may_be_repeated(self, lab: Lab) -> None:
         lab.driver.converge(make_desired(A, FAR))
@@ -292,3 +350,10 @@ class NetworkDriverContract:
         lab.driver.remove_all()
         lab.driver.start_host()
         assert lab.driver.converge(make_desired(A)).wired == {A.id}
+
+
+def _filters(held: Held) -> tuple[object, ...]:
+    """Return what is compared of a host: what its wired ports are held to."""
+    rules = {port_id: digest for port_id, digest in held.rules.items() if port_id in held.wired}
+    senders = {port_id: digest for port_id, digest in held.senders.items() if port_id in held.wired}
+    return rules, senders, held.members, held.leases

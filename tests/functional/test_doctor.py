@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from iaas.common import context, rpc
 from iaas.doctor import HostTruth, Truth, diagnose, examine, host_truth, merged
 from iaas.doctor.invariants import ELSEWHERE
+from iaas.network import rpcapi
+from iaas.network.api import security_groups
+from iaas.network.api.rules import NewRule
 
 pytest_plugins = ["tests.fixtures.cloud"]
 
@@ -51,3 +55,34 @@ def test_a_whole_life_is_clean_at_every_moment_and_at_rest(cloud):
     assert found.findings == []
     not_asked = {row.invariant for row in found.unchecked}
     assert not_asked == {*ELSEWHERE, "I8", "I11"}, "only what needs the image service is left out"
+
+
+def test_filters_follow_the_rules_and_what_somebody_changed_on_the_host_is_told_and_loaded_again(cloud):
+    cloud.start()
+    server = cloud.boot("vm", networks="auto")
+    cloud.until_status(server, "ACTIVE")
+
+    def findings():
+        return [(one.invariant, one.fix) for one in examine(cloud.clients.db, truth(cloud), quiet=True)]
+
+    assert findings() == []
+    project = cloud.server(server)["tenant_id"]
+    ctx = dataclasses.replace(context.admin(), project_id=project)
+    with cloud.clients.db.read(ctx) as tx:
+        group = security_groups.db.default_of(tx, project)
+    security_groups.add_rules(cloud.clients, ctx, [NewRule(group.id, "ingress", "IPv4", "tcp", 80, 80)])
+    cloud.until(lambda: findings() == [])
+    world = cloud.network.world
+    (wire,) = world.plan.wires
+    guard = dataclasses.replace(wire.guards[0], nets=())
+    world.plan = dataclasses.replace(
+        world.plan,
+        wires=(dataclasses.replace(wire, addresses=(), guards=(guard,)),),
+        groups={group.id: dataclasses.replace(world.plan.groups[group.id], ingress=())},
+        members=dict.fromkeys(world.plan.members, frozenset()),
+    )
+    assert sorted(findings()) == [("I14", "load_anew"), ("I14", "load_anew"), ("I9", "load_anew")]
+    client = rpc.Client(cloud.transport)
+    rpcapi.refresh(client, "host1")
+    cloud.until(lambda: findings() == [])
+    client.close()

@@ -262,10 +262,10 @@ class SlowDriver(FakeDriver):
         self.entered = 0
         self.gate = runtime.event()
 
-    def converge(self, desired: Desired) -> Report:
+    def converge(self, desired: Desired, *, anew: bool = False) -> Report:
         self.entered += 1
         self.gate.wait(10)
-        return super().converge(desired)
+        return super().converge(desired, anew=anew)
 
 
 def test_a_hundred_that_ask_at_once_share_a_few_passes():

@@ -13,7 +13,7 @@ import pytest
 
 from iaas.common import shell
 from iaas.network.driver import NetworkDriver, Port, Rule
-from iaas.network.drivers.flat import links
+from iaas.network.drivers.flat import links, names
 from iaas.network.drivers.flat.driver import FlatDriver
 from iaas.network.drivers.flat.host import Host
 from iaas.network.drivers.flat.settings import FlatSettings
@@ -67,6 +67,19 @@ class FlatLab(Lab):
 
     def taps(self) -> frozenset[str]:
         return frozenset(links.ours(links.read(self.host), links.PORT)) if self.host.exists else frozenset()
+
+    def take_away(self, part: str, port: Port, group_id: str) -> None:
+        if part == "rules":
+            self.host.run(["iptables", "-D", names.port_chain(port.tap, "o"), "1"])
+        elif part == "group rules":
+            self.host.run(["ip6tables", "-D", names.group_chain(group_id, "i"), "1"])
+        elif part == "senders":
+            self.host.run(["nft", "flush", "chain", "bridge", "iaas", f"arp_{port.tap.replace('-', '_')}"])
+        elif part == "members":
+            self.host.run(["ipset", "flush", names.address_set("peers", 4)])
+        else:
+            file = self.settings.state_dir / "dhcp" / port.network_id / "hosts"
+            file.write_text("".join(line for line in file.open() if port.mac not in line))
 
     def changes(self) -> int:
         return self.count

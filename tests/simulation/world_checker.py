@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iaas import doctor
-from iaas.doctor import Finding, HostTruth, Truth, history
+from iaas.doctor import Finding, HostTruth, Truth, history, host_truth, merged
+from iaas.network.drivers.fake import FakeDriver
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -40,13 +41,8 @@ def truth(world: World) -> Truth:
     hosts: dict[str, HostTruth] = {}
     for name, machine in world.machines.items():
         guests = {guest.id: guest.power.name for guest in machine.all.values() if guest.power is not None}
-        plan = world.bridges[name].plan
-        hosts[name] = HostTruth(
-            guests=guests,
-            disks=frozenset(machine.all),
-            ports=frozenset(wire.port.id for wire in plan.wires if wire.port.admin_up),
-            networks=frozenset(network.id for network in plan.networks),
-        )
+        host = HostTruth(guests=guests, disks=frozenset(machine.all))
+        hosts[name] = merged(host, host_truth(FakeDriver(world.bridges[name]).holds().words()))
     for name, store in world.stores.items():
         hosts[name] = HostTruth(volumes=dict(store.all))
     queues = {queue: world.broker.depth(queue) for queue in sorted(world.broker._waiting)}

@@ -148,13 +148,13 @@ class Bridges(fake_network.FakeDriver):
         self._reach("start_host", "before")
         super().start_host()
 
-    def converge(self, desired: Desired) -> Report:
+    def converge(self, desired: Desired, *, anew: bool = False) -> Report:
         self._reach("converge", "before")
         half = Desired(desired.networks, desired.ports[: len(desired.ports) // 2], desired.rules, desired.groups)
         if len(desired.ports) > 1:
             self.world.plan = planning.make(half)
         self.trouble.reach("converge", "middle")
-        report = super().converge(desired)
+        report = super().converge(desired, anew=anew)
         self.trouble.reach("converge", "after")
         return report
 

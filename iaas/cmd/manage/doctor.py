@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,17 +220,30 @@ class _Ringer:
         self._world = world
 
     def ring(self, topic: str, job_id: str, resource_id: str) -> None:
+        args = {"job_id": job_id, "resource_id": resource_id}
+        if self.reaches:
+            self._cast("the sweep will find it", lambda client: client.cast(topic, "run_job", self._world.ctx, **args))
+
+    @property
+    def reaches(self) -> bool:
+        """Whether there is a broker that can be reached from here."""
+        return not self._world.settings.queue.url.startswith("memory:")
+
+    def refresh(self, host: str) -> None:
+        """Have the network worker of a host load everything again."""
+        from iaas.network import rpcapi
+
+        self._cast("repair it again", lambda client: rpcapi.refresh(client, host))
+
+    def _cast(self, advice: str, send: Callable[[Any], None]) -> None:
         from iaas.common import rpc
 
-        url = self._world.settings.queue.url
-        if url.startswith("memory:"):
-            return
-        transport = rpc.connect(url)
+        transport = rpc.connect(self._world.settings.queue.url)
         client = rpc.Client(transport)
         try:
-            client.cast(topic, "run_job", self._world.ctx, job_id=job_id, resource_id=resource_id)
+            send(client)
         except errors.IaasError as error:
-            click.echo(f"Not rung, the sweep will find it: {printable(error.message)}", err=True)
+            click.echo(f"Not told, {advice}: {printable(error.message)}", err=True)
         finally:
             client.close()
             transport.close()
@@ -248,7 +262,9 @@ def _repair(world: World, visit: Visit, yes: bool) -> list[dict[str, Any]]:
             world.out.table("The plan", [vars(step) | {"says": repairs.REPAIRS[step.fix].says} for step in steps], PLAN)
     if not steps or not (yes or click.confirm("\nDo this?")):
         return []
-    hands = repairs.Hands(world.db, _Ringer(world), world.settings.quota, visit.images())
+    bell = _Ringer(world)
+    refresh = bell.refresh if bell.reaches else None
+    hands = repairs.Hands(world.db, bell, world.settings.quota, visit.images(), refresh)
     done = []
     for step in steps:
         result, says = repairs.run(hands, step)

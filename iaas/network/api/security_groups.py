@@ -160,6 +160,7 @@ def delete(clients: Any, ctx: RequestContext, group_id: str) -> None:
         tell(tx, clients, db.hosts_naming(tx, [group_id]))
         for rule in db.naming(tx, group_id):
             if db.remove_rule(tx, rule.id):
+                db.touch(tx, {rule.group_id})
                 quotas.give_back(tx, rule.project_id, {"security_group_rules": 1})
         rules = db.remove(tx, group_id)
         quotas.give_back(tx, row.project_id, {"security_groups": 1, "security_group_rules": rules})
@@ -187,6 +188,7 @@ def add_rules(clients: Any, ctx: RequestContext, new: Sequence[NewRule]) -> list
                 db.get(tx, rule.remote_group_id)
             quotas.take(tx, group.project_id, {"security_group_rules": 1}, clients.settings.quota)
             rows += _insert_rules(tx, group.project_id, [rule])
+        db.touch(tx, {rule.group_id for rule in rules})
         tell(tx, clients, db.hosts_of(tx, [rule.group_id for rule in rules]))
         return rows
 
@@ -231,6 +233,7 @@ def delete_rule(clients: Any, ctx: RequestContext, rule_id: str) -> None:
         rule = db.get_rule(tx, rule_id)
         tell(tx, clients, db.hosts_of(tx, [rule.group_id]))
         if db.remove_rule(tx, rule_id):
+            db.touch(tx, {rule.group_id})
             quotas.give_back(tx, rule.project_id, {"security_group_rules": 1})
 
     clients.db.write(ctx, write)

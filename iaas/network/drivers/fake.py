@@ -8,10 +8,11 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from iaas.network import driver
 from iaas.network.driver import Desired, Held, NetworkError, Report
+from iaas.network.drivers import digests
 from iaas.network.drivers import plan as planning
 from iaas.network.drivers.matches import PROTOCOLS, Match
 from iaas.network.drivers.plan import IPAddress, Plan, Wire
@@ -115,12 +116,12 @@ class FakeDriver(driver.NetworkDriver):
     def stop_host(self) -> None:
         """Nothing is held."""
 
-    def converge(self, desired: Desired) -> Report:
+    def converge(self, desired: Desired, *, anew: bool = False) -> Report:
         self._well()
         world = self.world
         plan = planning.make(desired)
         plan = plan.without({w.port.id: world.poisoned[w.port.id] for w in plan.wires if w.port.id in world.poisoned})
-        if plan != world.plan:
+        if anew or plan != world.plan:
             world.passes += 1
         wired = frozenset(wire.port.id for wire in plan.wires if wire.port.admin_up)
         world.plan, world.desired, world.report = plan, desired, Report(wired, plan.failed)
@@ -130,11 +131,8 @@ class FakeDriver(driver.NetworkDriver):
         self._well()
         plan = self.world.plan
         closed = {port.id for port in self.world.desired.ports if port.tap in plan.closed}
-        return Held(
-            wired=frozenset(wire.port.id for wire in plan.wires if wire.port.admin_up),
-            ports=frozenset(wire.port.id for wire in plan.wires) | closed,
-            networks=frozenset(network.id for network in plan.networks),
-        )
+        held = digests.expected(plan)
+        return replace(held, ports=held.ports | closed)
 
     def metadata_listener(self, network_id: str) -> socket.socket | None:
         if all(network.id != network_id for network in self.world.plan.networks):

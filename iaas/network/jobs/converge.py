@@ -26,12 +26,14 @@ class Pass:
     """One comparison of the host with the rows.
 
     :ivar rows: the ports of the host as they were read
+    :ivar anew: somebody who waits for it asked for everything to be loaded again
     """
 
     report: Report = field(default_factory=lambda: Report(frozenset()))
     rows: Sequence[Any] = ()
     done: bool = False
     error: BaseException | None = None
+    anew: bool = False
 
 
 class Converger:
@@ -59,15 +61,17 @@ class Converger:
         self._next: Pass | None = None
         self.passes = 0
 
-    def converge(self) -> Pass:
+    def converge(self, *, anew: bool = False) -> Pass:
         """Return a pass that began after this call.
 
+        :param anew: it must load everything, even what looks loaded
         :raises NetworkError: the host refused everything.
         """
         with self._guard:
             if self._next is None:
                 self._next = Pass()
             mine = self._next
+            mine.anew |= anew
         with self._turn:
             if not mine.done:
                 with self._guard:
@@ -81,7 +85,7 @@ class Converger:
         try:
             with self._db.read(context.admin()) as tx:
                 wanted, mine.rows = desired.read(tx, self._host)
-            mine.report = self._call(self._driver.converge, wanted, timeout=DEADLINE)
+            mine.report = self._call(self._driver.converge, wanted, anew=mine.anew, timeout=DEADLINE)
             self.passes += 1
             self._after(wanted)
         except Exception as error:
@@ -89,9 +93,9 @@ class Converger:
         finally:
             mine.done = True
 
-    def compare(self) -> None:
+    def compare(self, *, anew: bool = False) -> None:
         """Make a pass of its own accord, and write down which ports carry frames and which do not."""
-        found = self.converge()
+        found = self.converge(anew=anew)
         opened = [row.id for row in found.rows if row.id in found.report.wired and _differs(row, ports.ACTIVE, None)]
         shut = {
             row.id: found.report.failed.get(row.id)

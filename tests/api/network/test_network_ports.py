@@ -228,6 +228,20 @@ def test_rules_are_normalised_and_a_group_has_each_once(demo):
     assert (made["ethertype"], made["protocol"]) == ("IPv6", "ipv6-icmp")
 
 
+def test_a_group_shows_that_rules_of_it_came_or_went(demo):
+    group, other = (demo.make("/v2.0/security-groups", name=name)["id"] for name in ("web", "other"))
+    seen = [demo.get(f"/v2.0/security-groups/{group}").body["security_group"]["revision_number"]]
+    rule = demo.make("/v2.0/security-group-rules", security_group_id=group, direction="ingress")["id"]
+    seen.append(demo.get(f"/v2.0/security-groups/{group}").body["security_group"]["revision_number"])
+    assert demo.delete(f"/v2.0/security-group-rules/{rule}").status == 204
+    seen.append(demo.get(f"/v2.0/security-groups/{group}").body["security_group"]["revision_number"])
+    demo.make("/v2.0/security-group-rules", security_group_id=group, direction="ingress", remote_group_id=other)
+    before = demo.get(f"/v2.0/security-groups/{group}").body["security_group"]["revision_number"]
+    assert demo.delete(f"/v2.0/security-groups/{other}").status == 204
+    seen += [before, demo.get(f"/v2.0/security-groups/{group}").body["security_group"]["revision_number"]]
+    assert seen == sorted(set(seen))
+
+
 def test_a_group_that_ports_are_in_stays_and_one_that_rules_name_goes(demo, network, subnet):
     web, db = (demo.make("/v2.0/security-groups", name=name)["id"] for name in ("web", "db"))
     port = demo.make("/v2.0/ports", network_id=network, security_groups=[web])

@@ -12,11 +12,13 @@ from iaas.common import context
 from iaas.db.models.base import IMAGE
 from iaas.doctor import HostTruth, Truth, diagnose, examine
 from iaas.doctor.invariants import ELSEWHERE, INVARIANTS, NEEDS
+from iaas.network.drivers import digests
 from tests.fixtures.doctor import (
     ACTIVE,
     BUILDING,
     DELETING,
     FAILED,
+    GROUP,
     HOST_IDS,
     IMAGE_ID,
     NET,
@@ -48,6 +50,12 @@ def plant(check: str, invariant: str, subject: str, words: str):
 
 
 BREACHES: dict[str, Callable[[Clinic], object]] = {}
+
+
+def quiet(c):
+    """Let nothing be under way, which members of groups wait for."""
+    c.rows.drop("jobs", state="pending")
+    c.rows.drop("jobs", state="running")
 
 
 # -- jobs ------------------------------------------------------------------------------------------------------
@@ -312,6 +320,43 @@ def a_port_of_a_closed_network_that_carries(c):
     c.rows.set("networks", {"id": NET}, admin_state_up=False)
 
 
+@plant("let_through_what_they_say", "I14", port_of(ACTIVE), "Its filters on h1 let through something else")
+def rules_that_are_not_the_rows(c):
+    c.rows.drop("security_group_rules", id=uid(810))
+
+
+@plant("let_through_what_they_say", "I14", port_of(ACTIVE), "Its filters on h1 let through something else")
+def rules_that_are_gone(c):
+    c.truth = told(c.truth, "h1", rules={})
+
+
+@plant("let_through_what_they_say", "I14", port_of(STOPPED), "on h2 let it send from other addresses than its own")
+def a_port_that_may_send_from_anywhere(c):
+    c.truth = told(c.truth, "h2", senders={port_of(STOPPED): digests.EVERYTHING})
+
+
+@plant("remote_groups_agree", "I14", GROUP, "On h2, rules for its members let in other addresses")
+def a_member_that_is_not_known(c):
+    quiet(c)
+    c.truth = told(c.truth, "h2", members={digests.member_key(GROUP): digests.members(["10.0.0.11"])})
+
+
+@plant("leases_agree", "I9", port_of(ACTIVE), "DHCP on h1 gives its address 10.0.0.11 to nobody")
+def a_port_without_its_lease(c):
+    c.truth = told(c.truth, "h1", leases={NET: {}})
+
+
+@plant("leases_agree", "I9", port_of(STOPPED), "DHCP on h2 gives its address 10.0.0.12 to fa:16:3e:00:00:99")
+def an_address_that_is_given_to_another(c):
+    c.truth = told(c.truth, "h2", leases={NET: {"10.0.0.12": "fa:16:3e:00:00:99"}})
+
+
+@plant("leases_agree", "I9", "address 10.0.0.99", "DHCP on h2 gives it to fa:16:3e:00:00:99; no port there has it")
+def an_address_that_is_given_to_nobody(c):
+    leases = c.truth.hosts["h2"].leases[NET] | {"10.0.0.99": "fa:16:3e:00:00:99"}
+    c.truth = told(c.truth, "h2", leases={NET: leases})
+
+
 @plant("taps_are_bound", "I7", port_of(GONE), "has a tap of it")
 def a_tap_of_no_port(c):
     c.truth = told(c.truth, "h2", taps=frozenset({port_of(STOPPED), port_of(GONE)}))
@@ -403,6 +448,25 @@ def test_what_is_under_way_or_was_touched_just_now_is_not_judged(clinic):
     clinic.truth = told(clinic.truth, "h1", guests={ACTIVE: "RUNNING"})
     assert clinic.findings() == []
     assert {(one.invariant, one.subject) for one in clinic.findings(grace=1e-9)} >= {("I5", f"server {STOPPED}")}
+
+
+def test_what_a_filter_is_made_of_that_was_touched_just_now_is_not_judged(clinic):
+    """A worker is told at once and, if that message was lost, looks by itself: within the grace it has done so."""
+    now = clinic.rows.now
+    clinic.rows.set("security_group_rules", {"id": uid(810)}, port_max=23)
+    clinic.rows.set("security_groups", {"id": GROUP}, updated_at=now)
+    clinic.rows.set("subnets", {"id": SUBNET}, updated_at=now, enable_dhcp=False)
+    clinic.rows.set("fixed_ips", {"port_id": port_of(STOPPED)}, address="10.0.0.77")
+    clinic.rows.set("ports", {"id": port_of(STOPPED)}, updated_at=now)
+    clinic.rows.set("instances", {"id": STOPPED}, updated_at=now)
+    assert clinic.findings() == []
+    later = {(one.invariant, one.subject) for one in clinic.findings(grace=1e-9)}
+    assert later >= {("I14", f"port {port_of(ACTIVE)}"), ("I9", f"port {port_of(ACTIVE)}"), ("I9", "address 10.0.0.12")}
+
+
+def test_members_of_a_project_at_work_are_not_judged(clinic):
+    clinic.truth = told(clinic.truth, "h2", members={})
+    assert clinic.findings() == []
 
 
 def test_ports_of_a_network_that_is_down_need_not_be_wired(clinic):

@@ -135,7 +135,7 @@ def test_broken_planned_fixed_and_clean(clinic, hands, broken):
 
 
 def test_every_repair_is_tested_here_and_a_sound_cloud_needs_none(clinic, hands):
-    assert set(REPAIRS) == {*BROKEN.values(), "ring_job", "remove_guest", "remove_volume"}
+    assert set(REPAIRS) == {*BROKEN.values(), "ring_job", "load_anew", "remove_guest", "remove_volume"}
     before = dump(clinic.rows)
     assert plan(clinic.findings()) == []
     subjects = {
@@ -199,6 +199,18 @@ def test_an_orphan_is_removed_only_where_a_finished_job_of_ours_names_the_host(c
     assert (job["kind"], job["host"], job["state"]) == (kind, "h1", "pending")
     assert clinic.findings() == [], "a deletion of what is gone is no finding"
     assert run(hands, step)[0] is Result.NOT_NEEDED
+
+
+def test_a_host_whose_filters_are_not_the_rows_loads_them_again(clinic, hands):
+    told_to = []
+    hands.refresh = told_to.append
+    clinic.truth = told(clinic.truth, "h1", rules={}, leases={})
+    assert heal(clinic, hands) == {"load_anew": Result.DONE}
+    assert set(told_to) == {"h1"}
+    gone = Action("load_anew", f"port {port_of(ACTIVE)}", "h3")
+    assert run(hands, gone)[0] is Result.NOT_NEEDED, "no port is bound there any more"
+    hands.refresh = None
+    assert heal(clinic, hands) == {"load_anew": Result.IMPOSSIBLE}, "its broker is out of reach"
 
 
 def test_causes_come_before_counts_and_everything_once():

@@ -33,9 +33,25 @@ class Dnsmasq:
         """Return the ids of the networks that have or had a server."""
         return [path.name for path in self._folder.iterdir()] if self._folder.exists() else []
 
-    def converge(self, network: Network, wires: Iterable[Wire], dns_port: int) -> None:
+    def leases(self) -> dict[str, dict[str, str]]:
+        """Return who is given which address by the servers that run: network → address → MAC."""
+        found: dict[str, dict[str, str]] = {}
+        for network_id in self.served():
+            paths = self._paths(network_id)
+            if self._pid(paths) is None:
+                continue
+            try:
+                there = paths.hosts.read_text().splitlines()
+                told = set(paths.loaded.read_text().splitlines()[1:])
+            except FileNotFoundError:  # it was started and has not been told to be so
+                continue
+            found[network_id] = dhcp.leased("\n".join(line for line in there if line in told))
+        return found
+
+    def converge(self, network: Network, wires: Iterable[Wire], dns_port: int, *, anew: bool = False) -> None:
         """Serve exactly these ports of a network.
 
+        :param anew: start the server again even if it was told all this
         :raises NetworkError: dnsmasq does not start; the sentence holds its own.
         """
         if not any(subnet.dhcp for subnet in network.subnets):
@@ -48,11 +64,11 @@ class Dnsmasq:
         wants = f"{hashlib.sha256(config.encode()).hexdigest()}\n{hosts}"
         told = paths.loaded.read_text() if paths.loaded.exists() else ""
         pid = self._pid(paths)
-        if pid is not None and told == wants:
+        if pid is not None and told == wants and not anew:
             return
         files.change(paths.config, config)
         files.change(paths.hosts, hosts)
-        if pid is None or not _only_more(told, wants):
+        if anew or pid is None or not _only_more(told, wants):
             self._restart(paths, pid, hosts)
         else:
             shell.kill(pid, signal.SIGHUP)

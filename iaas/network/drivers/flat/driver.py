@@ -55,20 +55,31 @@ class FlatDriver(driver.NetworkDriver):
     def stop_host(self) -> None:
         """Nothing is held: bridges, rules and DHCP servers are not this process's."""
 
-    def converge(self, desired: Desired) -> Report:
-        return runtime.native(self._converge, desired)
+    def converge(self, desired: Desired, *, anew: bool = False) -> Report:
+        return runtime.native(self._converge, desired, anew)
 
     def holds(self) -> Held:
         return runtime.native(self._holds)
 
     def _holds(self) -> Held:
-        try:
-            there = links.read(self._host)
-        except shell.CommandFailed as error:
-            raise NetworkError(reason=error.message) from None
+        with self._lock:  # a pass is seen as a whole
+            try:
+                there = links.read(self._host)
+                filters = self._firewall.in_force()
+                leases = self._dhcp.leases()
+            except shell.CommandFailed as error:
+                raise NetworkError(reason=error.message) from None
         taps, bridges = links.ours(there, links.PORT), links.ours(there, links.NETWORK)
         wired = {port_id for tap, port_id in taps.items() if there[tap].up and there[tap].master in bridges}
-        return Held(frozenset(wired), frozenset(taps.values()), frozenset({*bridges.values(), *self._dhcp.served()}))
+        return Held(
+            wired=frozenset(wired),
+            ports=frozenset(taps.values()),
+            networks=frozenset({*bridges.values(), *self._dhcp.served()}),
+            rules={port_id: filters.rules_of(port_id) for port_id in wired},
+            senders={port_id: filters.senders_of(tap) for tap, port_id in taps.items() if port_id in wired},
+            members=filters.members,
+            leases=leases,
+        )
 
     def metadata_listener(self, network_id: str) -> socket.socket | None:
         if network_id not in self._slots.taken:
@@ -95,14 +106,14 @@ class FlatDriver(driver.NetworkDriver):
 
     # -- a pass
 
-    def _converge(self, desired: Desired) -> Report:
+    def _converge(self, desired: Desired, anew: bool) -> Report:
         with self._lock:
             try:
-                return self._pass(desired)
+                return self._pass(desired, anew)
             except shell.CommandFailed as error:
                 raise NetworkError(reason=error.message) from None
 
-    def _pass(self, desired: Desired) -> Report:
+    def _pass(self, desired: Desired, anew: bool) -> Report:
         plan = planning.make(desired)
         before = dict(self._slots.taken)
         # A network that has gone bad keeps its bridge and its number: it may be well again in the next pass.
@@ -115,9 +126,9 @@ class FlatDriver(driver.NetworkDriver):
         )
         there = links.read(self._host)
         plan = self._create(plan, there)
-        plan = self._firewall.apply(plan, site)
+        plan = self._firewall.apply(plan, site, anew=anew)
         plan = _close(plan, links.raise_bridges(plan, there, site).run(self._host))
-        unserved = self._serve(plan, site)
+        unserved = self._serve(plan, site, anew)
         opened = replace(plan, wires=tuple(w for w in plan.wires if w.network.id not in unserved))
         stuck = links.raise_taps(opened, there).run(self._host)
         self._clean(plan, there, keep, before)
@@ -135,13 +146,13 @@ class FlatDriver(driver.NetworkDriver):
                 self._host.set_all(links.bridge_sysctls(network))
         return plan
 
-    def _serve(self, plan: Plan, site: rules.Site) -> dict[str, str]:
+    def _serve(self, plan: Plan, site: rules.Site, anew: bool) -> dict[str, str]:
         """Serve DHCP and return the networks where that failed: ports there are not opened, open ones stay."""
         failed: dict[str, str] = {}
         for network in plan.networks:
             try:
                 wires = [wire for wire in plan.wires if wire.network.id == network.id]
-                self._dhcp.converge(network, wires, site.dns_port(network.id))
+                self._dhcp.converge(network, wires, site.dns_port(network.id), anew=anew)
             except (NetworkError, OSError) as error:
                 LOG.error("network %s has no DHCP: %s", network.id, error)
                 failed[network.id] = str(error)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from iaas.common import shell
 from iaas.network.driver import NetworkError
-from iaas.network.drivers.flat import flows, frames, names, rules, sets
+from iaas.network.drivers.flat import flows, frames, loaded, names, rules, sets
 from iaas.network.drivers.flat.host import Host
 from iaas.network.drivers.plan import Plan
 
@@ -52,17 +52,20 @@ class Firewall:
         self._members: dict[str, frozenset[str]] = {}
         self._flows = flows.Flows()
 
-    def apply(self, plan: Plan, site: rules.Site) -> Plan:
+    def apply(self, plan: Plan, site: rules.Site, *, anew: bool = False) -> Plan:
         """Load what a plan asks for and return the plan as it could be loaded.
 
         A port whose rules the kernel refuses, against all our checks, is closed and the rest is loaded.
 
+        :param anew: load everything, even what looks loaded
         :raises NetworkError: the filters cannot be loaded at all; those before are in force.
         """
+        if anew:
+            self._members = {}
         stale = self._fill_sets(plan)
         for _ in range(TRIES):
             try:
-                self._load(plan, site)
+                self._load(plan, site, anew)
                 break
             except Refused as refused:
                 bad = dict.fromkeys(culprits(refused.line, plan), refused.reason)
@@ -76,6 +79,19 @@ class Firewall:
             self._host.run(["ipset", "destroy", name])
         self._forget(self._flows.ended(plan, site.slots))
         return plan
+
+    def in_force(self) -> loaded.InForce:
+        """Read back from the kernel what it filters by: one program for each part of it, whatever the number of ports.
+
+        :raises NetworkError: it is too much to be read.
+        """
+        saved = {version: self._host.look([f"{command}-save", "-t", "filter"]) for version, command in COMMANDS.items()}
+        listed = self._host.look(["nft", "-j", "list", "table", "bridge", frames.TABLE])
+        return loaded.InForce(
+            rules={version: loaded.rules(text or "") for version, text in saved.items()},
+            senders=loaded.senders(listed),
+            members=loaded.members(self._host.look(["ipset", "save"]) or ""),
+        )
 
     def clear(self) -> None:
         """Remove every filter of ours."""
@@ -121,14 +137,14 @@ class Firewall:
 
     # -- rules
 
-    def _load(self, plan: Plan, site: rules.Site) -> None:
-        self._load_frames(plan)
+    def _load(self, plan: Plan, site: rules.Site, anew: bool) -> None:
+        self._load_frames(plan, anew)
         for version in (6, 4):
-            self._load_rules(version, rules.tables(version, plan, site))
+            self._load_rules(version, rules.tables(version, plan, site), anew)
 
-    def _load_frames(self, plan: Plan) -> None:
+    def _load_frames(self, plan: Plan, anew: bool) -> None:
         there = self._host.run(["nft", "list", "chains", "bridge"], check=False).out.decode()
-        if frames.mark(plan) in there:
+        if frames.mark(plan) in there and not anew:
             return
         text = frames.ruleset(plan)
         result = self._host.run(["nft", "-f", "-"], stdin=text, check=False)
@@ -136,12 +152,12 @@ class Firewall:
             words = result.err.decode(errors="replace")
             raise Refused(_frame_chain(text, words), words.strip().partition("\n")[0])
 
-    def _load_rules(self, version: int, tables: Mapping[str, rules.Table]) -> None:
+    def _load_rules(self, version: int, tables: Mapping[str, rules.Table], anew: bool) -> None:
         command = COMMANDS[version]
         mark = names.mark_chain("\n".join(rule for table in tables.values() for rule in table.rules))
         tables["filter"].chains.append(mark)
         saved = self._saved(command)
-        if all(_same(table, saved.get(name, Saved())) for name, table in tables.items()):
+        if not anew and all(_same(table, saved.get(name, Saved())) for name, table in tables.items()):
             return
         self._restore(
             command,

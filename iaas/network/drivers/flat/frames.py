@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from iaas.network.drivers import digests
 from iaas.network.drivers.flat import names
 from iaas.network.drivers.plan import IPNetwork, Plan, Wire
 
@@ -71,19 +72,22 @@ def _port(wire: Wire) -> dict[str, list[str]]:
     families = f"arp : goto arp_{word}, ip : goto ip4_{word}, ip6 : goto ip6_{word}"
     macs = ", ".join(guard.mac for guard in wire.guards)
     multicast = "ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 accept"
-    return {
+    found = {
         f"arp_{word}": _arp(wire),
         f"ip4_{word}": _ip4(wire),
         f"target_{word}": _targets(wire),
         f"ip6_{word}": _ip6(wire, f"target_{word}"),
         f"from_{word}": [
-            f'comment "port {wire.port.id}"',
             "meta protocol != { ip, arp, ip6 } drop",  # what the kernel takes it for
             f"ether type vmap {{ {families} }}",  # and what is written on it: an 802.1Q tag ends here
             "drop",
         ],
         f"to_{word}": [f"ether daddr {{ {macs} }} accept", multicast, "drop"],
     }
+    # whose these are, the digest of what they let through and how many they are, for who compares: see loaded.py
+    count = sum(map(len, found.values()))
+    found[f"from_{word}"][0] += f' comment "port {wire.port.id} {digests.senders(wire)} {count}"'
+    return found
 
 
 def _arp(wire: Wire) -> list[str]:

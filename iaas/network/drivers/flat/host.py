@@ -16,6 +16,7 @@ from iaas.network.driver import NetworkError
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
 POLLIN = 1
+MAX_LOOK = 64 << 20  # bytes of one listing of everything
 PROGRAMS = (
     "conntrack", "dnsmasq", "ip", "ip6tables-restore", "ip6tables-save", "ipset", "iptables-restore",
     "iptables-save", "nft", "nsenter",
@@ -73,6 +74,16 @@ class Host:
     def run(self, argv: Sequence[str | Path], *, stdin: str | None = None, check: bool = True) -> shell.Result:
         """Run a program inside. See :func:`iaas.common.shell.run`."""
         return shell.run([*self._prefix, *argv], stdin=None if stdin is None else stdin.encode(), check=check)
+
+    def look(self, argv: Sequence[str | Path]) -> str | None:
+        """Run a program inside that only looks, and return all it says; None if there is nothing to look at.
+
+        :raises NetworkError: it says too much to be kept.
+        """
+        result = shell.run([*self._prefix, *argv], check=False, max_output=MAX_LOOK)
+        if len(result.out) >= MAX_LOOK:
+            raise NetworkError(reason=f"{argv[0]} says more than {MAX_LOOK >> 20} MiB.")
+        return result.out.decode(errors="replace") if result.code == 0 else None
 
     def batch(self, lines: Sequence[str]) -> dict[int, str]:
         """Run ``ip`` commands, all of them whatever fails, and return the errors by index."""

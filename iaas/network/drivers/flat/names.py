@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
+
+from iaas.network.drivers.digests import member_key, short
 
 PREFIX = "iaas"
-
-
-def short(text: str, length: int = 16) -> str:
-    """Return a hash of a text that fits into a kernel name."""
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+PORT_CHAINS = ("iaas-i-", "iaas-o-")
+GROUP_CHAINS = ("iaas-gi-", "iaas-go-")
+_SET = re.compile(r"iaas[46]-([0-9a-f]+)")
 
 
 def address_set(group_id: str, version: int) -> str:
     """The ipset of a group's members."""
-    return f"iaas{version}-{short(group_id)}"
+    return f"iaas{version}-{member_key(group_id)}"
+
+
+def group_of_set(name: str) -> str | None:
+    """Return by what the remote group of an ipset of ours is known, None if it is not ours."""
+    found = _SET.fullmatch(name)
+    return found[1] if found else None
 
 
 def group_chain(group_id: str, direction: str) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from iaas.network.driver import Network, Port, bridge_name
+from iaas.network.drivers import digests
 from iaas.network.drivers import plan as planning
 from iaas.network.drivers.flat import names
 from iaas.network.drivers.matches import Match
@@ -153,7 +154,7 @@ def _filter(version: int, plan: Plan, site: Site) -> Table:
         table.add("iaas-forward", f"-m physdev --physdev-in {tap} -j DROP")
         table.add("iaas-ingress", f"-m physdev --physdev-out {tap} --physdev-is-bridged -j DROP")
     for wire in plan.wires:
-        remark = f"port {wire.port.id}"
+        remark = remark_of(version, wire, plan)
         egress = names.port_chain(wire.port.tap, "o") if wire.port.secured else "iaas-ingress"
         table.add("iaas-forward", f"-m physdev --physdev-in {wire.port.tap} -j {egress}", remark)
         target = _ingress_target(wire.port)
@@ -181,18 +182,32 @@ def _ingress_target(port: Port) -> str:
 
 
 def _port_chains(version: int, table: Table, port: Port) -> None:
-    ends = (("o", ND_FROM_GUEST, "iaas-ingress"), ("i", ND_TO_GUEST, "ACCEPT"))
-    for direction, discovery, passed in ends:
+    for direction in "oi":
         chain = names.port_chain(port.tap, direction)
         table.chains.append(chain)
-        table.add(chain, f"{ESTABLISHED} -j {passed}")
-        if version == 6:
-            for kind in discovery:
-                table.add(chain, f"-p 58 -m icmp6 --icmpv6-type {kind} -j {passed}")
-        table.add(chain, f"{INVALID} -j DROP")
-        for group_id in dict.fromkeys(port.group_ids):
-            table.add(chain, f"-j {names.group_chain(group_id, direction)}")
-        table.add(chain, "-j DROP")
+        for words in _of_port(version, direction, port):
+            table.add(chain, words)
+
+
+def _of_port(version: int, direction: str, port: Port) -> list[str]:
+    """Return the rules of a port in one direction; those of its groups are in the groups' chains."""
+    discovery, passed = (ND_FROM_GUEST, "iaas-ingress") if direction == "o" else (ND_TO_GUEST, "ACCEPT")
+    neighbours = [f"-p 58 -m icmp6 --icmpv6-type {kind} -j {passed}" for kind in discovery] if version == 6 else []
+    groups = [f"-j {names.group_chain(group_id, direction)}" for group_id in dict.fromkeys(port.group_ids)]
+    return [f"{ESTABLISHED} -j {passed}", *neighbours, f"{INVALID} -j DROP", *groups, "-j DROP"]
+
+
+def remark_of(version: int, wire: Wire, plan: Plan) -> str:
+    """Return what is written on the two rules that lead to a port's own: whose, their digest, and how many they are.
+
+    Who looks at the kernel's copy compares the digest with the rows and counts the rules: see ``loaded.py``.
+    """
+    port, count = wire.port, 2
+    if port.secured:
+        count += sum(len(_of_port(version, direction, port)) for direction in "oi")
+        groups = [plan.groups[group_id] for group_id in dict.fromkeys(port.group_ids)]
+        count += sum(match.version == version for group in groups for match in (*group.ingress, *group.egress))
+    return f"port {port.id} {digests.rules_of(wire, plan, version)} {count}"
 
 
 def words_of(match: Match, direction: str) -> str:

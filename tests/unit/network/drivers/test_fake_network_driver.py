@@ -25,6 +25,24 @@ class FakeLab(Lab):
     def taps(self) -> frozenset[str]:
         return self.world.taps
 
+    def take_away(self, part: str, port: Port, group_id: str) -> None:
+        plan = self.world.plan
+        (wire,) = [wire for wire in plan.wires if wire.port.id == port.id]
+        group = plan.groups[group_id]
+        changed = {
+            "rules": replace(wire, port=replace(wire.port, group_ids=())),
+            "senders": replace(wire, guards=wire.guards[:1]),
+            "leases": replace(wire, addresses=()),
+        }
+        if part == "group rules":
+            plan = replace(plan, groups={**plan.groups, group_id: replace(group, ingress=group.ingress[1:])})
+        elif part == "members":
+            plan = replace(plan, members=dict.fromkeys(plan.members, frozenset[str]()))
+        else:
+            others = (other for other in plan.wires if other is not wire)
+            plan = replace(plan, wires=(*others, changed[part]))
+        self.world.plan = plan
+
     def changes(self) -> int:
         return self.world.passes
 
