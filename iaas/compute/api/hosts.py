@@ -98,7 +98,7 @@ def named(clients: Any, ctx: RequestContext, names: Sequence[str]) -> dict[str, 
     if not names:
         return {}
     with clients.db.read(ctx) as tx:
-        return {row.name: Hypervisor(row, is_up(clients, row)) for row in db.with_services(tx, names=names)}
+        return {row.name: Hypervisor(row, is_up(clients, row)) for row in db.named(tx, names)}
 
 
 def _filled(clients: Any, tx: Tx, rows: Sequence[Any]) -> list[Hypervisor]:
