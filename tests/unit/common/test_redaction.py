@@ -26,6 +26,8 @@ TOKEN = "gAAAAA" + "Bq_-" * 20
         ("mysql+pymysql://iaas:hunter22@db/iaas", "hunter22"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END", "MIIE"),
         ("GET /v2.1/os-console-auth-tokens/CeB9lcd8 200", "CeB9lcd8"),
+        ("GET /v3/auth/tokens 200 sql=1 my-token_3 = 'abcdef'", "abcdef"),
+        ("Zoë's token=abcdef", "abcdef"),
     ],
 )
 def test_what_looks_like_a_secret_is_not_written(text, secret):
@@ -33,7 +35,15 @@ def test_what_looks_like_a_secret_is_not_written(text, secret):
     assert secret not in log.redact(text)
 
 
-@pytest.mark.parametrize("text", ["compute GET /v2.1/servers/0b0e8f0c 200 0.9 ms sql=1 user=u project=p", "", "a: 'b'"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "compute GET /v2.1/servers/0b0e8f0c 200 0.9 ms sql=1 user=u project=p",
+        "identity GET /v3/auth/tokens 200 0.9 ms sql=1 user=u project=p",
+        "",
+        "a: 'b'",
+    ],
+)
 def test_other_lines_are_as_they_were(text):
     assert log.redact(text) == text
 
