@@ -148,7 +148,7 @@ class Admin:
         binary = path.removeprefix("/truth/")
         for part in self._parts:
             if isinstance(part, WorkerService) and part.binary == binary:
-                return 200, part.manager.truth()
+                return 200, part.truth()
         return 404, {"error": "This process has no such worker."}
 
 

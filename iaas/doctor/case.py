@@ -55,6 +55,14 @@ class Case:
             found[row.port_id].append(row)
         return found
 
+    def queues(self) -> Iterator[tuple[str, int, str | None]]:
+        """Yield each queue with how much waits, and the host of the process it is inside of, if it is."""
+        for queue, depth in sorted((self.truth.queues or {}).items()):
+            yield queue, depth, None
+        for name, queues in self.told("queues"):
+            for queue, depth in sorted(queues.items()):
+                yield queue, depth, name
+
     @cached_property
     def groups(self) -> dict[str, Any]:
         return {row.id: row for row in self.rows.groups}

@@ -55,6 +55,7 @@ class HostTruth:
     :param members: by remote security group, a digest of its addresses; the key is the host's name for the group
     :param leases: by network, the MAC that DHCP gives each address to
     :param volumes: GiB of each volume, by id
+    :param queues: messages that wait in the broker inside its process, by topic
     """
 
     guests: Mapping[str, str] | None = None
@@ -67,10 +68,11 @@ class HostTruth:
     members: Mapping[str, str] | None = None
     leases: Mapping[str, Mapping[str, str]] | None = None
     volumes: Mapping[str, int] | None = None
+    queues: Mapping[str, int] | None = None
 
 
 SETS = ("disks", "ports", "taps", "networks")
-MAPS = ("guests", "rules", "senders", "members", "leases", "volumes")
+MAPS = ("guests", "rules", "senders", "members", "leases", "volumes", "queues")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Truth:
 
     :param hosts: by the host's name in the rows
     :param blobs: bytes of each image in the store, by image id
-    :param queues: messages that wait, by topic; the dead letters among them
+    :param queues: messages that wait in the broker between processes, by topic; the dead letters among them
     :param ratios: how many times the hosts may be sold: has ``cpu_ratio``, ``ram_ratio`` and ``disk_ratio``
     :param limits_kept: whether no quota was lowered since it was used: only then is use above it a breach
     """

@@ -12,15 +12,17 @@ DEAD = "iaas.dead"
 
 def no_dead_letters(case: Case) -> Iterator[Finding]:
     """I15: no message was set aside because nobody could read it."""
-    depth = (case.truth.queues or {}).get(DEAD, 0)
-    if depth:
-        remedy = "Look at them at the broker: a daemon of another release sends what this one cannot read."
-        yield Finding("I15", f"queue {DEAD}", f"{depth} messages are dead.", None, remedy)
+    for queue, depth, host in case.queues():
+        if depth and queue == DEAD:
+            remedy = "Look at them at the broker: a daemon of another release sends what this one cannot read."
+            if host is not None:
+                remedy = "The log says what they were; those of a broker inside a daemon are gone when it ends."
+            yield Finding("I15", f"queue {queue}", f"{depth} messages are dead.", None, remedy, None, host)
 
 
 def drained(case: Case) -> Iterator[Finding]:
     """I15: a queue has no message that nobody takes."""
-    for queue, depth in sorted((case.truth.queues or {}).items()):
+    for queue, depth, host in case.queues():
         if depth and queue != DEAD:
             remedy = "Start the worker of this topic; a message that is lost costs nothing, the jobs are rows."
-            yield Finding("I15", f"queue {queue}", f"{depth} messages wait.", None, remedy)
+            yield Finding("I15", f"queue {queue}", f"{depth} messages wait.", None, remedy, None, host)

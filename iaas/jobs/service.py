@@ -129,6 +129,11 @@ class WorkerService:
             + manager.periodics()
         )
 
+    def truth(self) -> dict[str, Any]:
+        """Return what this worker finds on its host, and what waits in the broker of its process if that has one."""
+        queues = self.clients.transport.depths()
+        return self.manager.truth() | ({} if queues is None else {"queues": queues})
+
     def start(self) -> None:
         """Become the only one of this name, make the back-end ready, sweep, and only then take messages.
 

@@ -107,6 +107,11 @@ class TransportContract:
         eventually(lambda: recorder.numbers() == [1])
         eventually(lambda: transport.depth(topic) == 0)
 
+    def test_a_broker_inside_the_process_says_what_waits_in_every_queue(self, transport, topic):
+        transport.publish(topic, rpc.Message("run", {"n": 1}))
+        depths = transport.depths()
+        assert depths is None or depths[topic] == 1
+
     def test_one_of_two_consumers_gets_a_message(self, make, topic):
         one, two = Recorder(), Recorder()
         self.consumer(make(), topic, one)

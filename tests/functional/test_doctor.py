@@ -15,12 +15,12 @@ from iaas.network.api.rules import NewRule
 pytest_plugins = ["tests.fixtures.cloud"]
 
 
-def truth(cloud, queues=None):
+def truth(cloud):
     """What the workers say their host has, and what waits in the queues."""
     host = HostTruth(volumes={})
     for worker in cloud.workers.values():
-        host = merged(host, host_truth(json.loads(json.dumps(worker.manager.truth()))))
-    return Truth(hosts={"host1": host}, queues=queues or {}, ratios=cloud.settings.scheduler, limits_kept=True)
+        host = merged(host, host_truth(json.loads(json.dumps(worker.truth()))))
+    return Truth(hosts={"host1": host}, ratios=cloud.settings.scheduler, limits_kept=True)
 
 
 def action(cloud, server, word):
@@ -70,6 +70,7 @@ def test_filters_follow_the_rules_and_what_somebody_changed_on_the_host_is_told_
     ctx = dataclasses.replace(context.admin(), project_id=project)
     with cloud.clients.db.read(ctx) as tx:
         group = security_groups.db.default_of(tx, project)
+    assert group is not None
     security_groups.add_rules(cloud.clients, ctx, [NewRule(group.id, "ingress", "IPv4", "tcp", 80, 80)])
     cloud.until(lambda: findings() == [])
     world = cloud.network.world
@@ -85,4 +86,16 @@ def test_filters_follow_the_rules_and_what_somebody_changed_on_the_host_is_told_
     client = rpc.Client(cloud.transport)
     rpcapi.refresh(client, "host1")
     cloud.until(lambda: findings() == [])
+    client.close()
+
+
+def test_what_waits_inside_the_process_is_told(cloud):
+    cloud.start()
+    assert examine(cloud.clients.db, truth(cloud), quiet=True) == []
+    client = rpc.Client(cloud.transport)
+    client.cast("volume", "run_job", context.admin(), job_id="j", resource_id="r")
+    client.cast("compute.host1", "dance", context.admin())
+    cloud.until(lambda: cloud.transport.depth(rpc.DEAD) == 1)
+    found = [str(one) for one in examine(cloud.clients.db, truth(cloud), quiet=True)]
+    assert found == ["I15 queue iaas.dead: 1 messages are dead.", "I15 queue volume: 1 messages wait."]
     client.close()

@@ -135,7 +135,8 @@ class Visit:
         return Truth(hosts=answers.hosts, blobs=self._blobs(), queues=self._queues(), ratios=ratios)
 
     def _queues(self) -> dict[str, int] | None:
-        """How much waits in the queues somebody should empty; None where the broker is inside the daemons."""
+        """How much waits in the queues somebody should empty; None where the broker is inside the daemons,
+        whose workers tell it."""
         from iaas.common import rpc
         from iaas.db import hosts, jobs
 

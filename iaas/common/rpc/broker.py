@@ -105,6 +105,11 @@ class Broker:
         with self._lock:
             return len(self._waiting.get(queue, ()))
 
+    def depths(self) -> dict[str, int]:
+        """Return how many messages wait in each queue."""
+        with self._lock:
+            return {queue: len(waiting) for queue, waiting in self._waiting.items()}
+
     def purge(self) -> int:
         """Throw away every waiting message and return how many there were."""
         with self._lock:

@@ -127,6 +127,9 @@ class MemoryTransport(Transport):
     def depth(self, topic: str) -> int:
         return self._broker.depth(topic)
 
+    def depths(self) -> dict[str, int]:
+        return self._broker.depths()
+
     def close(self) -> None:
         self._closed = True
         for consumer in self._consumers:

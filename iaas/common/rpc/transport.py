@@ -88,6 +88,13 @@ class Transport(abc.ABC):
         :raises Unavailable: the broker cannot be asked.
         """
 
+    def depths(self) -> dict[str, int] | None:
+        """Return how many messages wait in every queue of a broker inside this process; None if it is outside.
+
+        Nobody else can ask the first; the second is asked for each queue by :meth:`depth`.
+        """
+        return None
+
     @abc.abstractmethod
     def close(self) -> None:
         """Stop the consumers and close the connections; the transport cannot be used any more."""

@@ -163,9 +163,9 @@ def truthful(running):
 
 def test_who_signs_is_told_the_truth_of_the_worker_it_names(truthful):
     path = "/truth/iaas-compute"
-    assert truthful.get(path, **signed(path)).body == {"of": "iaas-compute"}
+    assert truthful.get(path, **signed(path)).body["of"] == "iaas-compute"
     path = "/truth/iaas-network"
-    assert truthful.get(path, **signed(path)).body == {"of": "iaas-network"}
+    assert truthful.get(path, **signed(path)).body["of"] == "iaas-network"
     path = "/truth/iaas-volume"
     assert truthful.get(path, **signed(path)).status == 404
 
@@ -258,7 +258,7 @@ def test_the_port_is_up_before_the_parts_and_workers_report_where_it_is(cloud):
         with cloud.clients.db.read(context.admin()) as tx:
             assert tx.scalar(sa.select(services.c.admin_url).where(services.c.binary == "iaas-compute")) == url
         worker.manager.truth = lambda: {"guests": {}}
-        assert AgentClient(SECRET).truth(url, "iaas-compute") == {"guests": {}}
+        assert AgentClient(SECRET).truth(url, "iaas-compute")["guests"] == {}
         with pytest.raises(TruthUntold, match="403"):
             AgentClient("another").truth(url, "iaas-compute")
     finally:

@@ -400,6 +400,16 @@ def messages_nobody_takes(c):
     c.truth = replace(c.truth, queues={"compute.h1": 4})
 
 
+@plant("no_dead_letters", "I15", "iaas.dead", "3 messages are dead")
+def dead_letters_inside_a_daemon(c):
+    c.truth = told(c.truth, "h1", queues={"compute.h1": 0, "iaas.dead": 3})
+
+
+@plant("drained", "I15", "volume", "5 messages wait")
+def messages_nobody_takes_inside_a_daemon(c):
+    c.truth = told(c.truth, "h1", queues={"volume": 5})
+
+
 @plant("keys_hold", "I17", "ports.network_id", "names nothing in networks")
 def a_key_that_names_nothing(c):
     c.rows.drop("networks", id=NET)
