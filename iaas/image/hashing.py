@@ -1,7 +1,8 @@
 """Ingest: hash, inspect and store an upload while it streams by.
 
-MD5 is done in one native thread and SHA-512, inspection and storing in another, side by side on one buffer, while the
-other buffer is filled from the network; so the slowest of the three sets the pace, and no byte is copied on its way.
+MD5, SHA-512, and inspecting and storing are three lanes: each takes every batch of bytes in order, in native threads,
+at its own pace, while the next batches come from the network.  The lanes read one ring of buffers; so no byte is
+copied on its way, and a lane that is held up holds up nobody until the ring is full.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from iaas.image.stores import base
 
 HASH_ALGORITHM = "sha512"
 BATCH = 2 * units.MIB
+BUFFERS = 4
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class Ingest:
     """One upload on its way into a store, used in a ``with`` block inside the writer's.
 
     Put bytes into ``room`` and say how many in ``took``, which returns at once while a buffer is free, and waits for
-    the batch before when none is: two buffers of 2 MiB are all that is held.  It raises what went wrong with
-    earlier bytes as soon as it is known.  The caller commits the writer after ``finish``.
+    the slowest lane when none is: four buffers of 2 MiB are all that is held.  It raises what went wrong with
+    earlier bytes when the next batch begins.  The caller commits the writer after ``finish``.
     """
 
     def __init__(self, writer: base.Writer, disk_format: str, *, max_size: int | None = None) -> None:
@@ -49,18 +51,23 @@ class Ingest:
         self._inspector = inspect.Inspector(disk_format)
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sha512 = hashlib.sha512()
-        self._buffer = _buffer()
-        self._spare: memoryview | None = None  # what the running batch is read from, or free
+        self._ring = [_buffer()]
+        self._buffer = self._ring[0]
         self._filled = 0
-        self._running: list[runtime.Task[Exception | None]] = []
+        self._batches = 0
+        self._lanes: list[_Lane] = []
 
     def __enter__(self) -> Ingest:
+        self._lanes = [_Lane(step) for step in (self._md5.update, self._sha512.update, self._inspect_and_store)]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         # Nothing may still use the writer when its own block ends
-        for task in self._running:
-            task.wait()
+        for lane in self._lanes:
+            lane.close()
+        for lane in self._lanes:
+            lane.wait()
+        self._lanes.clear()  # they know this object: without a cycle, the ring is free at once
 
     @property
     def room(self) -> memoryview:
@@ -79,7 +86,8 @@ class Ingest:
             raise errors.TooLarge(reason=f"The image is larger than {self._max_size} bytes.")
         self._filled += count
         if self._filled == len(self._buffer):
-            self._next_batch()
+            self._send_batch()
+            self._next_buffer()
 
     def feed(self, chunk: bytes | memoryview) -> None:
         """Take a copy of the next bytes; raises what ``took`` raises."""
@@ -97,41 +105,83 @@ class Ingest:
         :raises ImageRejected: the inspector refused the image, or it has another size.
         :raises NoSpace: the store is full.
         """
-        self._next_batch()
-        self._settle()
+        if self._filled:
+            self._send_batch()
+        for lane in self._lanes:
+            lane.finish()
+        for lane in self._lanes:
+            lane.wait()
+        self._raise_failure()
         verdict = self._inspector.finish(self.size if size is None else size)
         return Ingested(self.size, self._md5.hexdigest(), self._sha512.hexdigest(), verdict)
 
-    def _next_batch(self) -> None:
-        """Start work on what was gathered, when the batch before is done, and gather in the other buffer."""
-        self._settle()
-        batch = self._buffer[: self._filled]
-        for step in (self._md5.update, self._hash_and_store):
-            self._running.append(runtime.spawn(_attempt, step, batch))
-        self._buffer, self._spare, self._filled = self._spare or _buffer(), self._buffer, 0
+    def _send_batch(self) -> None:
+        self._raise_failure()
+        for lane in self._lanes:
+            lane.put(self._buffer[: self._filled])
 
-    def _settle(self) -> None:
-        """Wait for the running batch; an error of it is raised once all of it has ended."""
-        failures = [failure for task in self._running if (failure := task.wait()) is not None]
-        self._running = []
-        if failures:
-            raise failures[0]
+    def _next_buffer(self) -> None:
+        """Gather in the buffer that was sent longest ago, which every lane has done with: ``put`` waited for it."""
+        self._raise_failure()
+        self._batches += 1
+        if self._batches < BUFFERS:
+            self._ring.append(_buffer())
+        self._buffer, self._filled = self._ring[self._batches % BUFFERS], 0
 
-    def _hash_and_store(self, batch: memoryview) -> None:
-        """The rest of the work takes as long as MD5 does; more threads would only pass the interpreter around."""
-        self._sha512.update(batch)
+    def _raise_failure(self) -> None:
+        for lane in self._lanes:
+            if lane.failure is not None:
+                raise lane.failure
+
+    def _inspect_and_store(self, batch: memoryview) -> None:
         self._inspector.feed(batch)
         self._writer.write(batch)
 
 
+class _Lane:
+    """One step of the work: done of each batch in order, in native threads; after a failure, of none.
+
+    :ivar failure: what the step raised: a refusal is no fault to be logged
+    """
+
+    def __init__(self, step: Callable[[memoryview], None]) -> None:
+        self.failure: Exception | None = None
+        self._step = step
+        self._closed = False
+        self._batches = runtime.queue()
+        self._room = runtime.semaphore(BUFFERS - 1)  # one more is being filled
+        self._task = runtime.spawn(self._run)
+
+    def put(self, batch: memoryview) -> None:
+        """Hand over a batch; waits until, with it, at most all buffers but one are waiting or in work."""
+        self._room.acquire()
+        self._batches.put(batch)
+
+    def finish(self) -> None:
+        """Let it end after the batches it has."""
+        self._batches.put(None)
+
+    def close(self) -> None:
+        """Let it end after the batch it is at."""
+        self._closed = True
+        self._batches.put(None)
+
+    def wait(self) -> None:
+        """Wait for the end."""
+        self._task.wait()
+
+    def _run(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            if not self._closed and self.failure is None:
+                self._attempt(batch)
+            self._room.release()
+
+    def _attempt(self, batch: memoryview) -> None:
+        try:
+            runtime.native(self._step, batch)
+        except Exception as error:
+            self.failure = error
+
+
 def _buffer() -> memoryview:
     return memoryview(bytearray(BATCH))
-
-
-def _attempt(step: Callable[[memoryview], None], batch: memoryview) -> Exception | None:
-    """Run one step in a native thread and return what it raised: a refusal is no fault to be logged."""
-    try:
-        runtime.native(step, batch)
-    except Exception as error:
-        return error
-    return None

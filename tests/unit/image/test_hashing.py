@@ -34,7 +34,7 @@ def uploaded(store, data: bytes, declared: str = "raw", chunk_size: int = 1 << 1
         return done, writer.commit()
 
 
-@pytest.mark.parametrize("size", [0, 1, hashing.BATCH - 1, hashing.BATCH, hashing.BATCH + 1, 5 * hashing.BATCH + 7])
+@pytest.mark.parametrize("size", [0, 1, hashing.BATCH - 1, hashing.BATCH, hashing.BATCH + 1, 9 * hashing.BATCH + 7])
 @pytest.mark.parametrize("chunk_size", [1 << 12, 100_003, 1 << 20, 3 << 20])
 def test_hashes_size_and_stored_bytes_are_those_of_what_came(store, size, chunk_size):
     data = runtime.rng().randbytes(size)
@@ -65,8 +65,8 @@ def test_a_bad_image_is_refused_long_before_its_end(store):
     with store.writer(runtime.uuid()) as writer, hashing.Ingest(writer, "qcow2") as upload:
         upload.feed(data)
         with pytest.raises(inspect.ImageRejected, match="backing file"):
-            feed(upload, 3)
-        assert upload.size <= len(data) + hashing.BATCH
+            feed(upload, hashing.BUFFERS + 2)
+        assert upload.size <= hashing.BUFFERS * hashing.BATCH
 
 
 def test_a_size_other_than_announced_is_refused(store):
@@ -105,8 +105,8 @@ def test_a_full_store_is_told_while_feeding(store):
     full = FullAfter(store._folder, image_id, store.location(image_id))
     with full as writer, hashing.Ingest(writer, "raw") as upload:
         with pytest.raises(errors.NoSpace):
-            feed(upload, 6)
-        assert upload.size <= full.room_at_start + 3 * hashing.BATCH
+            feed(upload, hashing.BUFFERS + 6)
+        assert upload.size <= full.room_at_start + hashing.BUFFERS * hashing.BATCH
     assert list(store.blobs()) == []
 
 
