@@ -119,7 +119,7 @@ def body(valid: Valid, *, with_catalog: bool = True) -> dict[str, Any]:
 def stamp(microseconds: int) -> str:
     """Return a moment as Identity writes it: ``2026-11-21T10:00:00.000000Z``."""
     when = _EPOCH + datetime.timedelta(microseconds=microseconds)
-    return when.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return when.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def seconds(text: str) -> float:
