@@ -138,7 +138,8 @@ _HYPERVISORS = sa.select(hosts, *_SERVICE).select_from(
     hosts.join(services, sa.and_(services.c.host == hosts.c.name, services.c.binary == COMPUTE))
 )
 # Made once, as the view of every server that an administrator sees asks for it
-_NAMED = _HYPERVISORS.where(hosts.c.name.in_(sa.bindparam("names", expanding=True))).order_by(hosts.c.name)
+_BY_NAME = _HYPERVISORS.where(hosts.c.name == sa.bindparam("name"))
+_BY_NAMES = _HYPERVISORS.where(hosts.c.name.in_(sa.bindparam("names", expanding=True))).order_by(hosts.c.name)
 
 
 def with_services(tx: Tx, *, name_contains: str | None = None) -> Sequence[sa.Row[Any]]:
@@ -154,7 +155,9 @@ def with_services(tx: Tx, *, name_contains: str | None = None) -> Sequence[sa.Ro
 
 def named(tx: Tx, names: Sequence[str]) -> Sequence[sa.Row[Any]]:
     """Return the compute hosts of these names by name, each with its service."""
-    return tx.execute(_NAMED, {"names": names}).all()
+    if len(names) == 1:  # the view of one server; a list is spelled out anew each time
+        return tx.execute(_BY_NAME, {"name": names[0]}).all()
+    return tx.execute(_BY_NAMES, {"names": names}).all()
 
 
 def page(tx: Tx, limit: int, marker: str | None) -> Sequence[sa.Row[Any]]:
