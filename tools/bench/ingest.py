@@ -1,4 +1,4 @@
-"""How fast an upload is hashed, inspected and stored: MiB/s, memory, and how long other green threads wait.
+"""How fast an upload is hashed, inspected and stored: MB/s, memory, and how long other green threads wait.
 
 Run it once per back-end: ``IAAS_RUNTIME=eventlet python tools/bench/ingest.py --size-mb 2048``.
 """

@@ -71,7 +71,7 @@ def test_a_promise_is_at_most_or_with_a_sign_at_least():
     assert goals.holds(450, -450)
     assert not goals.holds(449, -450)
     assert not goals.holds(None, 1), "what was not measured holds nothing"
-    assert goals.words("median", -450, "MiB/s") == "≥450 MiB/s"
+    assert goals.words("median", -450, "MB/s") == "≥450 MB/s"
     assert goals.words("cpu_ms", 0.7, "ms") == "≤0.7 CPU-ms"
 
 
