@@ -17,18 +17,23 @@ import sqlalchemy as sa
 from iaas.common import context, errors, runtime
 from iaas.compute import periodic as compute_periodic
 from iaas.compute.jobs import build, table
-from iaas.db import client_tokens, hosts, instances, ports, quotas
+from iaas.db import client_tokens, hosts, image_blobs, instances, ports, quotas
+from iaas.db import images as image_rows
 from iaas.db import jobs as rows
 from iaas.db.engines import db_now
+from iaas.db.models import images
 from iaas.db.models.hosts import allocations
 from iaas.db.models.hosts import hosts as host_rows
 from iaas.db.models.jobs import jobs
 from iaas.db.models.networks import fixed_ips
 from iaas.db.models.quotas import quota_usages
 from iaas.db.tx import Database, GuardedUpdate
+from iaas.image import sweep as image_sweep
+from iaas.image import uploads
 from iaas.jobs import kinds, outcomes, submit
 from iaas.jobs.engine import Engine
 from iaas.jobs.locks import ResourceLocks
+from iaas.jobs.service import WorkerService
 from iaas.jobs.work import Work
 from iaas.network.jobs import converge, wire
 from iaas.scheduler.jobs import place
@@ -378,3 +383,52 @@ def no_destroying(stack: ExitStack) -> None:
     for module in (build, delete):
         patch(stack, module, "drive", once)
     patch(stack, compute_periodic, "sweep_orphans", lambda manager: None)
+
+
+@mutation
+def no_guard_of_starts(stack: ExitStack) -> None:
+    """A worker that another start has taken the place of works on, and learns of it by its heartbeat only."""
+    patch(stack, hosts, "is_latest", lambda held: [])
+
+
+@mutation
+def no_word_of_later_starts(stack: ExitStack) -> None:
+    """A worker that another start has taken the place of is not told by its heartbeat, and goes on for ever."""
+    patch(stack, WorkerService, "_superseded", lambda self: True)
+
+
+# -- images ----------------------------------------------------------------------------------------------------
+
+
+@mutation
+def no_fence_of_uploads(stack: ExitStack) -> None:
+    """An upload that was taken for dead makes its image active when it wakes."""
+
+    def uploading(tx: Any, image_id: str, upload_id: str) -> Any:
+        return tx.one(
+            sa.select(images.images).where(images.images.c.id == image_id, images.images.c.status == "saving")
+        )
+
+    patch(stack, image_rows, "uploading", uploading)
+    patch(stack, image_blobs, "beat", lambda tx, image_id, upload_id: True)
+
+
+@mutation
+def no_sweep_of_images(stack: ExitStack) -> None:
+    """What an upload leaves behind that dies stays."""
+    patch(stack, image_sweep, "run", lambda clients: None)
+
+
+@mutation
+def a_lost_upload_takes_its_bytes_along(stack: ExitStack) -> None:
+    """An upload that cannot finish removes the bytes of its image, whoever's they are by now."""
+    activate = uploads._Upload._activate
+
+    def remove(self: Any, done: Any, location: str) -> None:
+        try:
+            activate(self, done, location)
+        except uploads.UploadLost:
+            self._clients.store.delete(location)
+            raise
+
+    patch(stack, uploads._Upload, "_activate", remove)

@@ -3,9 +3,9 @@
     world = World(seed=7)
     result = world.run()
 
-Three hosts with a compute and a network worker each, one volume host, two schedulers, two API processes, and clients
-that boot, delete, stop, start and reboot servers and make and delete volumes.  The database, the broker's queues and
-what the drivers hold outlive the daemons.
+Three hosts with a compute and a network worker each, one volume host, two schedulers, two API and two image processes,
+and clients that boot, delete, stop, start and reboot servers, make and delete volumes, and upload images.  The
+database, the broker's queues, files, and what the drivers hold outlive the daemons.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from iaas.common import conf, errors, points, runtime
 from iaas.common.runtime.sim_backend import Process
 from iaas.doctor import Finding
 from iaas.doctor.history import History
 from iaas.image.client import ImageFacts
+from iaas.image.stores import file as file_store
 from iaas.network.driver import Desired
 from iaas.network.drivers import fake as fake_network
 from iaas.network.drivers import plan as planning
-from tests.simulation import world_clients, world_daemons, world_drivers
+from tests.simulation import world_clients, world_daemons, world_drivers, world_images
 from tests.simulation.world_checker import examine, kept, torn
 from tests.simulation.world_database import Server
 from tests.simulation.world_faults import Faults
@@ -105,6 +107,7 @@ class World:
         self.trace: list[str] = []
         self.findings: list[Finding] = []
         self._well_from = 0.0
+        self._latest: dict[str, Process] = {}  # worker → the process that was recorded last as started
         self.outside = self.backend.process("outside")  # networks, operators and clients: nobody kills them
         self.before = runtime.install(self.backend)
         self.folder = Path(tempfile.mkdtemp(prefix="sim-", dir=SHM if SHM.is_dir() else None))
@@ -115,7 +118,12 @@ class World:
         self.machines = {host: world_drivers.Machine(self, host) for host in HOSTS}
         self.bridges = {host: fake_network.World() for host in HOSTS}
         self.stores = {STORE: world_drivers.Store(self, STORE)}
-        self.apis = [world_daemons.Api(self, "api", f"api{number}") for number in (1, 2)]
+        self.disk = world_images.Disk(self, self.folder / "images")
+        self.library = world_images.Library()
+        self.webs: list[world_daemons.Web] = [
+            *[world_daemons.Api(self, "api", f"api{number}") for number in (1, 2)],
+            *[world_daemons.ImageApi(self, "image", f"image{number}") for number in (1, 2)],
+        ]
         self.workers = [
             *[world_daemons.Worker(self, "scheduler", f"control{number}") for number in (1, 2)],
             *[world_daemons.Worker(self, name, host) for host in HOSTS for name in ("network", "compute")],
@@ -126,7 +134,7 @@ class World:
 
     @property
     def daemons(self) -> list[world_daemons.Daemon]:
-        return [*self.apis, *self.workers]
+        return [*self.webs, *self.workers]
 
     # -- what the parts call -------------------------------------------------------------------------------
 
@@ -178,6 +186,18 @@ class World:
         if len(where) > 1:
             self._find([Finding("I6", f"server {guest_id}", f"It runs on {' and '.join(where)}.")])
 
+    def note_start(self) -> None:
+        """A worker is recorded as started: no process that was it before may do its work any more."""
+        process = self.backend.current.process
+        self._latest[process.name] = process
+
+    def note_work(self, done: Any) -> None:
+        """A process took or kept jobs, if ``done`` says so: it must be the latest start of its worker."""
+        process = self.backend.current.process
+        if done and self._latest.get(process.name) is not process:
+            what = "A process of it took or kept a job after another one had taken its place."
+            self._find([Finding("I6", process.name, what)])
+
     def complain(self, what: str) -> None:
         """An answer no client may ever get."""
         self._find([Finding("I12", "answer", what)])
@@ -196,7 +216,8 @@ class World:
         """Let the history of this seed happen and look at what is left."""
         watcher = points.watch(self.at)
         try:
-            self._happen()
+            with mock.patch.object(file_store, "os", self.disk):
+                self._happen()
         finally:
             points.watch(watcher)
             runtime.install(self.before) if self.before is not None else None
@@ -271,5 +292,6 @@ def _settings() -> conf.Settings:
             "quota.ports": 8,
             "quota.volumes": 4,
             "quota.gigabytes": 12,
+            "image.max_uploads": 2,
         }
     )

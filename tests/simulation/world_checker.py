@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from iaas import doctor
 from iaas.doctor import Finding, HostTruth, Truth, history, host_truth, merged
 from iaas.network.drivers.fake import FakeDriver
+from tests.simulation import world_images
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 def examine(world: World, *, quiet: bool) -> list[Finding]:
     """Return what is wrong; ``quiet`` says that nothing is under way and everything must be settled."""
-    return doctor.examine(world.database.unspoilt, truth(world), quiet=quiet)
+    unspoilt = world.database.unspoilt
+    return doctor.diagnose(unspoilt, truth(world), quiet=quiet, images=unspoilt).findings
 
 
 #: what may be true at no moment, in one cheap question each: asked whenever a job moved
@@ -46,9 +48,17 @@ def truth(world: World) -> Truth:
     for name, store in world.stores.items():
         hosts[name] = HostTruth(volumes=dict(store.all))
     queues = {queue: world.broker.depth(queue) for queue in sorted(world.broker._waiting)}
-    return Truth(hosts=hosts, queues=queues, ratios=world.settings.scheduler, limits_kept=True)
+    blobs = world.disk.blobs()
+    return Truth(hosts=hosts, queues=queues, ratios=world.settings.scheduler, limits_kept=True, blobs=blobs)
 
 
 def kept(world: World) -> list[Finding]:
     """Return the promises that were not kept, and what is there that nobody was promised."""
-    return history.kept(world.history, world.database.unspoilt, complete=True)
+    broken = history.kept(world.history, world.database.unspoilt, complete=True)
+    return [*broken, *world_images.kept(world), *_twice(world)]
+
+
+def _twice(world: World) -> list[Finding]:
+    """Workers of which a former process lives still: it must have ended when it found that it was not the latest."""
+    what = "It runs twice: a process that another one had taken the place of did not end."
+    return [Finding("I6", worker.label, what) for worker in world.workers if worker.former]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from iaas.common.context import RequestContext
 from iaas.compute.api import servers
-from tests.simulation.world_daemons import Answer, Api
+from tests.simulation.world_asking import Asker
+from tests.simulation.world_daemons import Answer, Web
+from tests.simulation.world_uploads import Uploader
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-PROJECTS = ("1" * 32, "2" * 32)
 TRIES = 12
 #: job → the verb of :class:`Client` that makes the cloud do it
 STARTS = {
@@ -29,26 +29,16 @@ STARTS = {
 }
 
 
-class Client:
-    """One user with a list of things to do; each is tried again as long as the cloud says 503 or nothing."""
+class Client(Asker):
+    """A tenant with servers and volumes."""
 
     def __init__(self, world: World, number: int, operations: int) -> None:
-        self.world = world
-        self.number = number
-        self.chance = random.Random(f"{world.seed} client {number}")
-        self.project = PROJECTS[number % len(PROJECTS)]
+        super().__init__(world, number, operations)
         self.servers: list[str] = []
         self.volumes: list[str] = []
         self.off: set[str] = set()  # servers it has stopped
-        rare = world.faults.target.startswith("jobs.start.")  # it takes a server that runs and was stopped
-        self.left = operations + 10 if rare else operations
-
-    def live(self) -> None:
-        """Do everything there is to do."""
-        while self.left > 0:
-            self.left -= 1
-            self.world.backend.sleep(self.chance.expovariate(1 / 5))
-            self._next()()
+        if world.faults.target.startswith("jobs.start."):  # it takes a server that runs and was stopped
+            self.left += 10
 
     def _next(self) -> Callable[[], None]:
         """Draw a verb; what leads to the point this seed tries to crash at is more likely."""
@@ -100,7 +90,7 @@ class Client:
             min_count=count, max_count=count,
         )  # fmt: skip
 
-        def serve(api: Api) -> Answer:
+        def serve(api: Web) -> Answer:
             from iaas.common import errors
 
             try:
@@ -195,38 +185,6 @@ class Client:
             if not self._again(answer):
                 return
 
-    # -- asking --------------------------------------------------------------------------------------------
-
-    def _context(self) -> RequestContext:
-        return RequestContext(
-            request_id="req-" + self.world.backend.uuid(), user_id=f"user{self.number}", project_id=self.project,
-            roles=("member", "reader"), user_name=f"user{self.number}",
-        )  # fmt: skip
-
-    def _ask(self, service: str, method: str, path: str, body: Any = None) -> Answer:
-        ctx = self._context()
-        answer = self._call(lambda api: api.serve(service, ctx, method, path, body), f"{method} {path} {body or ''}")
-        answer.request_id = ctx.request_id
-        return answer
-
-    def _call(self, serve: Callable[[Api], Answer], words: str) -> Answer:
-        world = self.world
-        if world.faults.happens("identity 503"):
-            return Answer(503)
-        up = [api for api in world.apis if api.ready]
-        answer = self.chance.choice(up).call(serve) if up else Answer(503)
-        world.say(f"client {self.number}: {words}: {answer.status or 'no answer'}")
-        if answer.status == 500:
-            world.complain(f"client {self.number}: {words} was answered 500: {answer.body}")
-        return answer
-
-    def _again(self, answer: Answer) -> bool:
-        """Wait and say whether to ask again."""
-        if answer.status not in (0, 503):
-            return False
-        self.world.backend.sleep(self.chance.uniform(0.5, 4))
-        return True
-
     def _got(self, verb: str, noun: str, answer: Answer, *ids: str, token: str | None = None) -> None:
         """Note a promise; a hard reboot may overtake a soft one and have no action of its own."""
         world = self.world
@@ -237,13 +195,14 @@ class Client:
         mine += [id_ for id_ in ids if verb == "create" and id_ not in mine]
 
 
-def crowd(world: World, only: Collection[int] | None, operations: int | None) -> list[Client]:
-    """Return the clients of a world: two to five, with three to nine things to do each."""
+def crowd(world: World, only: Collection[int] | None, operations: int | None) -> list[Asker]:
+    """Return the clients of a world: two to five with three to nine things to do each, and one with images."""
     chance = random.Random(f"{world.seed} crowd")
-    sizes = [chance.randint(3, 9) for _ in range(chance.randint(2, 5))]
+    sizes: list[tuple[type[Asker], int]] = [(Client, chance.randint(3, 9)) for _ in range(chance.randint(2, 5))]
+    sizes.append((Uploader, chance.randint(2, 5)))
     return [
-        Client(world, number, size if operations is None else min(size, operations))
-        for number, size in enumerate(sizes)
+        kind(world, number, size if operations is None else min(size, operations))
+        for number, (kind, size) in enumerate(sizes)
         if only is None or number in only
     ]
 
@@ -266,6 +225,8 @@ def misfortune(world: World) -> None:
             daemon.drain()
         if faults.happens("guest"):
             _guest_ends(world)
+        if faults.happens("second start"):
+            _start_beside(world)
 
 
 def _power_off(world: World, host: str) -> None:
@@ -273,8 +234,16 @@ def _power_off(world: World, host: str) -> None:
     for daemon in world.workers:
         if daemon.host == host and daemon.up:
             world.kill(daemon.process)
+        for process in list(daemon.former) if daemon.host == host else ():
+            world.kill(process)
     world.machines[host].reboot_host()
     world.forget_network(host)
+
+
+def _start_beside(world: World) -> None:
+    may = [worker for worker in world.workers if worker.may_start_beside]
+    if may:
+        world.faults.chance.choice(may).start_beside(world.lasting(world.faults.between(2, 60)))
 
 
 def _guest_ends(world: World) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import webob
 
@@ -20,6 +21,9 @@ from iaas.common import policy, rpc
 from iaas.common.rest.middleware import Bound, Guard
 from iaas.common.runtime.sim_backend import Process, SimBackend
 from iaas.compute.manager import ComputeManager
+from iaas.image import app as image_app
+from iaas.image import clients as image_clients
+from iaas.image.stores.file import FileStore
 from iaas.jobs.bell import Bell
 from iaas.jobs.service import STUCK, WorkerService
 from iaas.jobs.submit import Backlog
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS = 60.0  # a client hangs up then
 STOP_SECONDS = 45.0  # until a daemon that was told to end is killed: TimeoutStopSec of its unit
+OCTETS = "application/octet-stream"
+PIECES = 3  # in which the bytes of an upload come
 
 
 @functools.cache
@@ -48,6 +54,7 @@ def _apps() -> dict[str, Any]:
     return {
         "compute": Guard(compute_app.app_factory({}), "compute"),
         "volume": Guard(volume_app.app_factory({}), "volume"),
+        "image": Guard(image_app.app_factory({}), "image"),
     }
 
 
@@ -95,6 +102,7 @@ class Daemon:
     """One program of the cloud: started, killed and started again for as long as the world lasts.
 
     :ivar process: the process it is now, or was last
+    :ivar former: processes it was before and that live still: another one was started beside them
     :ivar up: whether that lives
     :ivar ready: whether it has started
     """
@@ -105,6 +113,7 @@ class Daemon:
         self.host = host
         self.up = self.ready = False
         self.process: Process = world.outside
+        self.former: list[Process] = []
         self.service: Any = None
 
     @property
@@ -132,20 +141,27 @@ class Daemon:
         raise NotImplementedError
 
     def _died(self, process: Process) -> None:
+        if process in self.former:
+            self.former.remove(process)
+            self.world.say(f"the {self.label} of before is dead")
+            return
         self.up = self.ready = False
         self.world.say(f"{self.label} is dead")
         self.world.start_later(self)
 
     def drain(self) -> None:
         """Tell it to end, as SIGTERM does; one that does not is killed."""
-        self.world.say(f"{self.label} is told to end")
-        self.world.backend.spawn_in(self.process, self._drain, self.process)
-        self.world.backend.spawn_in(self.world.outside, self._end_for_sure, self.process)
+        self._tell_to_end(self.process, self.service)
 
-    def _drain(self, process: Process) -> None:
-        if self.service is not None:
+    def _tell_to_end(self, process: Process, service: Any) -> None:
+        self.world.say(f"{self.label} is told to end")
+        self.world.backend.spawn_in(process, self._drain, process, service)
+        self.world.backend.spawn_in(self.world.outside, self._end_for_sure, process)
+
+    def _drain(self, process: Process, service: Any) -> None:
+        if service is not None:
             with contextlib.suppress(Exception):  # a daemon logs it and ends
-                self.service.stop()
+                service.stop()
         self.world.kill(process)
 
     def _end_for_sure(self, process: Process) -> None:
@@ -179,15 +195,38 @@ class Worker(Daemon):
         zone = "internal" if self.name in ("scheduler", "network") else "nova"
         self.process.at_kill.append(functools.partial(_let_go, manager))
         self.service = WorkerService(self.name, clients, host=self.host, manager=manager, zone=zone)
-        self.service.on_end = self._end
+        self.service.on_end = functools.partial(self._end, self.process, self.service)
         self.service.start()
 
-    def _end(self, code: int, why: str) -> None:
-        """The worker has found out that it must not go on."""
+    def _end(self, process: Process, service: WorkerService, code: int, why: str) -> None:
+        """A worker has found out that it must not go on."""
         self.world.say(f"{self.label} ends with code {code}: {why}")
         if code == STUCK:
-            self.world.kill(self.process)
-        self.drain()
+            self.world.kill(process)
+        self._tell_to_end(process, service)
+
+    @property
+    def may_start_beside(self) -> bool:
+        """Whether it is there once, with a host of its own, and none of its driver's calls is on its way.
+
+        What a call that is on its way does to the host, nobody can call back: that is what the lock is for.
+        """
+        calls = any(task.native for task in self.process.tasks)
+        return self.ready and not self.former and not calls and self.service.manager.identity is not None
+
+    def start_beside(self, seconds: float) -> None:
+        """Start it a second time while the first process is stopped, and its lock of the state folder lost.
+
+        A file server that starts again loses locks, and a virtual machine that was moved is stopped for a while.
+
+        :param seconds: until the first process goes on
+        """
+        process, identity = self.process, self.service.manager.identity
+        self.world.say(f"{self.label} is stopped for {seconds:.1f} s and starts a second time")
+        self.world.backend.pause(process, seconds)
+        fcntl.flock(identity._file, fcntl.LOCK_UN)
+        self.former.append(process)
+        self.start()
 
     def _folder(self) -> Path:
         """Return where it keeps the host's id, in memory."""
@@ -217,17 +256,20 @@ MANAGERS: dict[str, Callable[[Worker, Clients], Any]] = {
 }
 
 
-class Api(Daemon):
-    """An API process: it answers requests, each in a task of its own, and may die in the middle of one."""
+class Web(Daemon):
+    """A process that answers requests, each in a task of its own, and may die in the middle of one."""
 
-    def _run(self, clients: Clients) -> None:
+    #: service → where its paths begin, and the version clients ask for
+    services: Mapping[str, tuple[str, str]] = {}
+
+    def _run(self, clients: Any) -> None:
         self.clients = clients
-        self.apps = {name: Bound(app, clients) for name, app in _apps().items()}
+        self.apps = {name: Bound(app, clients) for name, app in _apps().items() if name in self.services}
 
-    def _drain(self, process: Process) -> None:
+    def _drain(self, process: Process, service: Any) -> None:
         self.world.kill(process)
 
-    def call(self, serve: Callable[[Api], Answer]) -> Answer:
+    def call(self, serve: Callable[[Self], Answer]) -> Answer:
         """Run a request in this process and wait for its answer, for a minute."""
         world, process = self.world, self.process
         came, answers = world.backend.event(), []
@@ -247,17 +289,65 @@ class Api(Daemon):
         return answers[0] if answers else Answer(0)
 
     def serve(self, service: str, ctx: Any, method: str, path: str, body: Any) -> Answer:
-        """Answer one request by the product's WSGI application."""
-        prefix, version = {"compute": ("/v2.1", "compute 2.37"), "volume": ("/v3", "volume 3.0")}[service]
+        """Answer one request by the product's WSGI application.
+
+        :param body: a JSON value, or a :class:`Body` of bytes
+        """
+        prefix, version = self.services[service]
         request = webob.Request.blank(prefix + path, method=method)
         request.headers["OpenStack-API-Version"] = version
-        if body is not None:
+        if isinstance(body, Body):
+            request.environ |= {"wsgi.input": body, "CONTENT_LENGTH": str(body.announced)}
+            request.content_type = OCTETS
+        elif body is not None:
             request.content_type = "application/json"
             request.body = json.dumps(body).encode()
         request.environ["iaas.context"] = ctx
         response = request.get_response(self.apps[service])
-        found = json.loads(response.body) if response.body else None
-        return Answer(response.status_int, found)
+        plain = response.content_type == OCTETS
+        return Answer(response.status_int, response.body if plain or not response.body else json.loads(response.body))
+
+
+class Body:
+    """The bytes of an upload on their way to a server, as slow as its client.
+
+    :param announced: how many the client said there are; if fewer come, the connection broke
+    """
+
+    def __init__(self, backend: SimBackend, data: bytes, announced: int, seconds: float) -> None:
+        self.announced = announced
+        self._backend = backend
+        self._rest = memoryview(data)
+        self._piece = -(-len(data) // PIECES) or 1
+        self._seconds = seconds / PIECES
+
+    def __str__(self) -> str:
+        return f"({len(self._rest)} of {self.announced} bytes)"
+
+    def readinto(self, room: memoryview) -> int:
+        self._backend.sleep(self._seconds)
+        count = min(len(room), self._piece, len(self._rest))
+        room[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+class Api(Web):
+    """An API process of the controller."""
+
+    services = {"compute": ("/v2.1", "compute 2.37"), "volume": ("/v3", "volume 3.0")}
+
+
+class ImageApi(Web):
+    """An image process: it answers, and sweeps what others left behind; the files are on a disk of the world."""
+
+    services = {"image": ("/v2", "image 2.9")}
+
+    def _run(self, clients: Clients) -> None:
+        disk = self.world.disk
+        self.process.at_kill.append(functools.partial(disk.let_go, self.process))
+        super()._run(image_clients.make(clients.settings, None, clients.db, FileStore(disk.folder)))
+        image_app.Upkeep(self.clients).start()
 
 
 def _let_go(manager: Any) -> None:

@@ -11,7 +11,10 @@ from sqlalchemy import exc
 from iaas.cmd import seed
 from iaas.common import context, runtime
 from iaas.common.runtime.sim_backend import SimBackend
+from iaas.db import hosts
+from iaas.db import jobs as job_rows
 from iaas.db.models.controller import CONTROLLER
+from iaas.db.models.images import base
 from iaas.db.tx import Database
 
 if TYPE_CHECKING:
@@ -31,7 +34,8 @@ class Line:
         self.engine = self.database.engine
         with self.engine.connect() as connection:
             self.raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-        CONTROLLER.create_all(self.engine)
+        for tables in (CONTROLLER, base.IMAGE):  # two databases; no table of one has the name of one of the other
+            tables.create_all(self.engine)
         backend = SimBackend()
         before = runtime.install(backend)
         database = self.database
@@ -92,6 +96,7 @@ class SimDatabase(Database):
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._done: tuple[Any, Any] | None = None  # what a transaction that is worth a look did
         _attach(self, world.database.line.database, world.database.lock)
 
     def read(self, ctx: Any) -> Any:
@@ -104,7 +109,15 @@ class SimDatabase(Database):
         world.backend.sleep(world.faults.between(0.0, 0.02))
         if world.faults.happens("deadlock"):
             return super()._once(ctx, self._doomed, fn, *args, **kwargs)
+        if fn in (hosts.start_service, job_rows.claim, job_rows.renew):
+            return super()._once(ctx, self._noted, fn, *args, **kwargs)
         return super()._once(ctx, fn, *args, **kwargs)
+
+    def _noted(self, tx: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        """Do something only the latest start of a worker may do, and remember it until it is committed."""
+        result = fn(tx, *args, **kwargs)
+        self._done = (fn, result)
+        return result
 
     def _doomed(self, tx: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
         """Do everything and then lose a deadlock: nothing of it may show."""
@@ -116,8 +129,12 @@ class SimDatabase(Database):
         world.at("db.commit.before", pausing=False)
         if world.faults.happens("commit refused"):
             connection.rollback()
+            self._done = None
             raise broken("the connection broke before the commit")
         super()._commit(connection)
+        done, self._done = self._done, None
+        if done is not None:
+            world.note_start() if done[0] is hosts.start_service else world.note_work(done[1])
         world.at("db.commit.after")
         if world.faults.happens("commit unanswered"):
             raise broken("the connection broke after the commit")

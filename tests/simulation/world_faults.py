@@ -22,7 +22,7 @@ HIGHEST: Mapping[str, float] = {
     "driver error before": 0.2,  # driver calls: refused, nothing was done
     "driver error middle": 0.1,  # driver calls: broke off half way
     "driver error after": 0.1,  # driver calls: done, the answer is lost
-    "disk full": 0.1,  # what makes disks and volumes: no space
+    "disk full": 0.1,  # what makes disks and volumes, and what makes files of images longer: no space
     "message lost": 0.5,  # messages
     "message twice": 0.3,  # messages
     "message late": 0.4,  # messages: 0.1 to 20 s, so that later ones overtake it
@@ -34,32 +34,32 @@ HIGHEST: Mapping[str, float] = {
     "purge": 0.1,  # every ten seconds: the broker loses what waits
     "clock step": 0.1,  # every ten seconds: the wall clock of a daemon jumps up to an hour
     "host power": 0.1,  # every ten seconds: a host loses its power, and guests and daemons with it
+    "second start": 0.1,  # every ten seconds: a worker is stopped for 2 to 60 s and another one started beside it
     "drain": 0.05,  # every ten seconds: a daemon is told to end
     "guest": 0.1,  # every ten seconds: a guest shuts itself down
     "image 503": 0.3,  # requests to the image service
+    "upload broken": 0.2,  # uploads: the client's connection breaks half way
     "identity 503": 0.1,  # requests
 }
 MAX_CRASHES = 25
 #: words of points that are passed only where something failed: seeds that look for them have drivers that do
 UNDOES = ("discard", "build.unwire", "unmake", "forget")
 #: named points of programs that are not in the simulator, each with its reason
-LEFT_OUT: Mapping[str, str] = {
-    "image.upload.begun": "the image service is a program of its own, killed for real in tests/integration",
-    "image.upload.stored": "the same",
-}
+LEFT_OUT: Mapping[str, str] = {}
 
 
 def points() -> list[str]:
     """Return the points where a crash must have been tried: those of the engine, and those of the simulator's parts."""
-    from tests.simulation import world_drivers
+    from tests.simulation import world_drivers, world_images
 
-    return [*kinds.points(), *SEAMS, *world_drivers.points()]
+    return [*kinds.points(), *SEAMS, *world_drivers.points(), *world_images.points()]
 
 
-#: the points around what leaves a process, passed by the simulator's database, queue and client
+#: the points around what leaves a process, passed by the simulator's database, queue and client; and of uploads
 SEAMS = (
     "db.read.before", "db.write.before", "db.commit.before", "db.commit.after", "queue.publish.before",
     "queue.publish.after", "queue.ack.before", "queue.ack.after", "http.before", "http.after",
+    "image.upload.begun", "image.upload.stored",
 )  # fmt: skip
 
 
