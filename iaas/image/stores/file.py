@@ -20,8 +20,8 @@ from iaas.common import errors, runtime, units
 from iaas.image.stores import base, writeback
 
 PART = ".part"
-# One write makes one block of the page cache.  A virtual machine hands free blocks of 128 KiB and more back to its
-# host, and pays some 100 us for each it takes again; smaller ones it keeps.
+# One write takes one block for the page cache.  A virtual machine may hand free blocks of 128 KiB and more back to
+# its host and pays for each it takes again: larger writes cost up to five times as much (docs/performance.md).
 _PIECE = 64 * units.KIB
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
