@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from iaas.common import errors
 
@@ -85,6 +85,34 @@ class Guest:
     nics: tuple[Nic, ...] = ()
     config_drive: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What the hypervisor knows of one guest: of one that runs, what it runs with.
+
+    :param disks: ``disk`` and ``config_drive`` for the guest's own files, and the path of anything else
+    """
+
+    vcpus: int
+    memory_mb: int
+    disks: frozenset[str]
+    macs: frozenset[str]
+
+    def words(self) -> dict[str, Any]:
+        """Return it in the words of JSON."""
+        lists = {"disks": sorted(self.disks), "macs": sorted(self.macs)}
+        return {"vcpus": self.vcpus, "memory_mb": self.memory_mb, **lists}
+
+
+def definition_of(guest: Any, macs: Iterable[str]) -> Definition:
+    """Return what the hypervisor must know of a guest.
+
+    :param guest: a :class:`Guest`, or the row of its instance
+    """
+    parts = {"disk": guest.image_id or guest.disk_gb, "config_drive": guest.config_drive}
+    disks = frozenset(name for name, is_there in parts.items() if is_there)
+    return Definition(guest.vcpus, guest.memory_mb, disks, frozenset(macs))
 
 
 @dataclass(frozen=True)
@@ -195,6 +223,10 @@ class ComputeDriver(abc.ABC):
     @abc.abstractmethod
     def guests(self) -> dict[str, Power]:
         """Return every guest of ours that this hypervisor has, by id."""
+
+    @abc.abstractmethod
+    def definitions(self) -> dict[str, Definition]:
+        """Return what every guest of ours is defined as, by id."""
 
     @abc.abstractmethod
     def disks(self) -> set[str]:

@@ -87,7 +87,12 @@ class ComputeManager(Manager):
     def truth(self) -> dict[str, Any]:
         guests = runtime.native(self.driver.guests, timeout=LOOK_DEADLINE)
         disks = runtime.native(self.driver.disks, timeout=LOOK_DEADLINE)
-        return {"guests": {guest: power.name for guest, power in guests.items()}, "disks": sorted(disks)}
+        definitions = runtime.native(self.driver.definitions, timeout=LOOK_DEADLINE)
+        return {
+            "guests": {guest: power.name for guest, power in guests.items()},
+            "disks": sorted(disks),
+            "definitions": {guest: found.words() for guest, found in definitions.items()},
+        }
 
     def periodics(self) -> list[Periodic]:
         return [

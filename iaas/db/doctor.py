@@ -132,7 +132,7 @@ def _instances() -> list[Any]:
     c = instances.c
     return [
         c.id, c.project_id, c.vm_state, c.task_state, c.host, c.host_id, c.vcpus, c.memory_mb, c.disk_gb,
-        c.quota_held, c.network_info, c.fault, c.created_at, c.updated_at,
+        c.quota_held, c.network_info, c.fault, c.created_at, c.updated_at, c.image_id, c.config_drive,
     ]  # fmt: skip
 
 

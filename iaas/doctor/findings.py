@@ -46,6 +46,7 @@ class HostTruth:
     """What one host really holds; None is what it was not asked.
 
     :param guests: the name of the power of each guest, by server id: ``RUNNING``, ``SHUTDOWN``, …
+    :param definitions: what each guest is defined as, by server id: ``vcpus``, ``memory_mb``, ``disks`` and ``macs``
     :param disks: servers the host has files of
     :param ports: ports that carry frames
     :param taps: ports there is a tap of, carrying or closed
@@ -59,6 +60,7 @@ class HostTruth:
     """
 
     guests: Mapping[str, str] | None = None
+    definitions: Mapping[str, Mapping[str, Any]] | None = None
     disks: Set[str] | None = None
     ports: Set[str] | None = None
     taps: Set[str] | None = None
@@ -72,7 +74,7 @@ class HostTruth:
 
 
 SETS = ("disks", "ports", "taps", "networks")
-MAPS = ("guests", "rules", "senders", "members", "leases", "volumes", "queues")
+MAPS = ("guests", "definitions", "rules", "senders", "members", "leases", "volumes", "queues")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
+from iaas.compute.driver import definition_of
+from iaas.db import codec
 from iaas.doctor.case import Case
 from iaas.doctor.findings import Finding
 
@@ -25,6 +28,26 @@ def one_domain(case: Case) -> Iterator[Finding]:
             what = f"It is {row.vm_state}, its guest on {row.host} is {power or 'not there'}."
             remedy = "Start or rebuild it." if power is None else "The host writes it down within a minute."
             yield Finding("I5", f"server {row.id}", what, row.updated_at, remedy)
+
+
+def as_rows_say(case: Case) -> Iterator[Finding]:
+    """I5: what a guest runs with is what its server's row says. One that is off is defined anew when it starts."""
+    there = dict(case.told("definitions"))
+    for row in case.rows.instances:
+        found = there.get(row.host, {}).get(row.id)
+        if row.vm_state != "active" or found is None or row.task_state or not case.settled(row.id, row.updated_at):
+            continue
+        wanted = definition_of(row, (nic["mac"] for nic in codec.load(row.network_info, []))).words()
+        wrong = [f"{name} {_said(found.get(name))} instead of {_said(wants)}" for name, wants in wanted.items()
+                 if found.get(name) != wants]  # fmt: skip
+        if wrong:
+            what = f"Its guest on {row.host} has {', '.join(wrong)}."
+            remedy = "A hard reboot defines it anew; its owner loses what was not written to a disk."
+            yield Finding("I5", f"server {row.id}", what, row.updated_at, remedy, None, row.host)
+
+
+def _said(value: Any) -> str:
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value)
 
 
 def one_running(case: Case) -> Iterator[Finding]:

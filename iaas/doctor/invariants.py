@@ -35,6 +35,7 @@ ALWAYS, AT_REST = True, False
 #: what an invariant may need beside the controller's rows, and what is said where nobody told it
 NEEDS = {
     "guests": "no compute host said which guests it has",
+    "definitions": "no compute host said what its guests are defined as",
     "disks": "no compute host said whose files it has",
     "ports": "no network host said which ports it carries",
     "taps": "no network host said which taps it has",
@@ -68,6 +69,7 @@ INVARIANTS = (
     Invariant("I3", "The guests of a host are not more than it has sold.", AT_REST, hosts.guests_fit, ("guests",)),
     Invariant("I4", "A server's one allocation is on its host, of its size.", ALWAYS, hosts.sold_where_placed),
     Invariant("I5", "A server's guest is on its host, with its power.", AT_REST, guests.one_domain, ("guests",)),
+    Invariant("I5", "A guest that runs is what its server's row says.", AT_REST, guests.as_rows_say, ("definitions",)),
     Invariant("I6", "No server runs twice.", ALWAYS, guests.one_running, ("guests",)),
     Invariant("I7", "A guest is a server's whose host it is on.", AT_REST, guests.owned, ("guests",)),
     Invariant("I7", "Files are a server's whose host they are on.", AT_REST, guests.disks_owned, ("disks",)),

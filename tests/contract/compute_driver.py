@@ -239,6 +239,22 @@ class ComputeDriverContract(abc.ABC):
             driver.destroy(guest.id)
         assert not {running.id, only_files.id} & driver.disks()
 
+    def test_a_guest_is_what_it_was_defined_as(self, driver, make, image):
+        guest = make(vcpus=2, memory_mb=96, config_drive=True)
+        driver.prepare(guest, image, b"an ISO image")
+        assert guest.id not in driver.definitions(), "it has files, but the hypervisor does not know it"
+        driver.start(guest)
+        wanted = promised.definition_of(guest, ())
+        assert driver.definitions()[guest.id] == wanted
+        smaller = replace(guest, vcpus=1, config_drive=False)
+        assert promised.definition_of(smaller, ()) != wanted
+        driver.reboot(smaller, hard=True, timeout=0)
+        assert driver.definitions()[guest.id].vcpus == 1
+        driver.stop(guest.id, timeout=0)
+        assert driver.definitions()[guest.id].vcpus == 1
+        driver.destroy(guest.id)
+        assert guest.id not in driver.definitions()
+
     # -- consoles ----------------------------------------------------------------------------------------
 
     def test_the_console_log_is_cut_from_its_end(self, driver, running):

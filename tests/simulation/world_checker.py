@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from iaas import doctor
+from iaas.compute.drivers.fake import definition
 from iaas.doctor import Finding, HostTruth, Truth, history, host_truth, merged
 from iaas.network.drivers.fake import FakeDriver
 from tests.simulation import world_images
@@ -43,7 +44,8 @@ def truth(world: World) -> Truth:
     hosts: dict[str, HostTruth] = {}
     for name, machine in world.machines.items():
         guests = {guest.id: guest.power.name for guest in machine.all.values() if guest.power is not None}
-        host = HostTruth(guests=guests, disks=frozenset(machine.all))
+        definitions = {guest.id: definition(guest).words() for guest in machine.all.values() if guest.power is not None}
+        host = HostTruth(guests=guests, definitions=definitions, disks=frozenset(machine.all))
         hosts[name] = merged(host, host_truth(FakeDriver(world.bridges[name]).holds().words()))
     for name, store in world.stores.items():
         hosts[name] = HostTruth(volumes=dict(store.all))

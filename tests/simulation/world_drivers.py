@@ -41,6 +41,7 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "host_facts": "answers from settings",
         "console_log": "a read for the API's agent, which listens on a socket",
         "console": "a read for the API's agent, which listens on a socket",
+        "definitions": "a read for the doctor, which looks at the machine itself here",
         "disks": "a read for the doctor, which looks at the machine itself here",
         "tidy": "housekeeping without a promise",
     },

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from iaas.common import errors, runtime, units
 from iaas.compute import driver
-from iaas.compute.driver import ConsoleAddress, Guest, HostFacts, HypervisorError, Image, Power
+from iaas.compute.driver import ConsoleAddress, Definition, Guest, HostFacts, HypervisorError, Image, Power
 from iaas.compute.drivers.fake_world import FakeGuest, World
 
 
@@ -156,6 +156,10 @@ class FakeDriver(driver.ComputeDriver):
         with self._call("guests"):
             return {entry.id: entry.power for entry in self.world.all.values() if entry.power is not None}
 
+    def definitions(self) -> dict[str, Definition]:
+        with self._call("definitions"):
+            return {entry.id: definition(entry) for entry in self.world.all.values() if entry.power is not None}
+
     def disks(self) -> set[str]:
         with self._call("disks"):
             entries = self.world.all.values()
@@ -204,6 +208,13 @@ class FakeDriver(driver.ComputeDriver):
         if guest.config_drive and entry.config_drive is None:
             raise HypervisorError(reason=f"Guest {guest.id} has no config drive on this host.")
         return entry
+
+
+def definition(entry: FakeGuest) -> Definition:
+    """Return what the fake hypervisor knows of a guest."""
+    parts = {"disk": entry.disk_bytes, "config_drive": entry.config_drive}
+    disks = frozenset(name for name, made in parts.items() if made is not None)
+    return Definition(entry.vcpus, entry.memory_mb, disks, frozenset(entry.macs))
 
 
 def _disk_bytes(guest: Guest, image: Image | None) -> int:

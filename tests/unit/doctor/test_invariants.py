@@ -27,6 +27,7 @@ from tests.fixtures.doctor import (
     SUBNET,
     Clinic,
     P,
+    definition,
     event,
     port_of,
     told,
@@ -199,6 +200,16 @@ def a_stopped_server_that_runs(c):
     c.truth = told(c.truth, "h2", guests={STOPPED: "RUNNING"})
 
 
+@plant("as_rows_say", "I5", ACTIVE, "has vcpus 4 instead of 1, macs none instead of fa:16:3e:00:00:01")
+def a_guest_that_is_not_what_its_row_says(c):
+    c.truth = told(c.truth, "h1", definitions={ACTIVE: {**definition(ACTIVE), "vcpus": 4, "macs": []}})
+
+
+@plant("as_rows_say", "I5", ACTIVE, "has disks /tmp/mine, disk instead of disk")
+def a_guest_with_a_disk_of_somebody(c):
+    c.truth = told(c.truth, "h1", definitions={ACTIVE: {**definition(ACTIVE), "disks": ["/tmp/mine", "disk"]}})
+
+
 @plant("one_running", "I6", DELETING, "runs on h1 and h2")
 def a_server_that_runs_twice(c):
     c.truth = told(c.truth, "h2", guests={STOPPED: "SHUTDOWN", DELETING: "RUNNING"})
@@ -291,7 +302,7 @@ def a_port_bound_elsewhere(c):
 
 @plant("copies_agree", "I9", ACTIVE, "1 ports with no address")
 def a_server_that_shows_another_address(c):
-    nic = {"port_id": port_of(ACTIVE), "addresses": []}
+    nic = {"port_id": port_of(ACTIVE), "mac": "fa:16:3e:00:00:01", "addresses": []}
     c.rows.set("instances", {"id": ACTIVE}, network_info=json.dumps([nic]))
 
 

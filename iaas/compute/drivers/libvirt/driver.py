@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from dataclasses import replace
 from typing import Any
 
 from iaas.common import errors, runtime, shell, units
 from iaas.compute import driver
-from iaas.compute.driver import ConsoleAddress, Guest, HostFacts, HypervisorError, Image, Power
+from iaas.compute.driver import ConsoleAddress, Definition, Guest, HostFacts, HypervisorError, Image, Power
 from iaas.compute.drivers.libvirt import connection, console, disks, power, private, selftest, xml
 from iaas.compute.drivers.libvirt.disks import InstanceFolder
 from iaas.compute.drivers.libvirt.imagecache import ImageCache
@@ -146,6 +147,15 @@ class LibvirtDriver(driver.ComputeDriver):
 
     def guests(self) -> dict[str, Power]:
         return self._connection.run("list its guests", power.of_all)
+
+    def definitions(self) -> dict[str, Definition]:
+        texts = self._connection.run("read what its guests are", power.texts_of_all)
+        return {guest_id: self._definition(guest_id, text) for guest_id, text in texts.items()}
+
+    def _definition(self, guest_id: str, text: str) -> Definition:
+        folder, found = self._folder(guest_id), xml.read(text)
+        own = {str(folder.disk): "disk", str(folder.config_drive): "config_drive"}
+        return replace(found, disks=frozenset(own.get(path, path) for path in found.disks))
 
     def disks(self) -> set[str]:
         folder = self.settings.instances_dir

@@ -27,12 +27,27 @@ def of(domain: Any) -> Power | None:
 def of_all(link: Any) -> dict[str, Power]:
     """Return the power of every guest that carries our mark, by id."""
     found = {}
-    for domain in link.listAllDomains():
-        if domain.name().startswith(xml.NAME_PREFIX) and _is_ours(domain):
-            now = of(domain)
-            if now is not None:
-                found[domain.UUIDString()] = now
+    for domain in _all(link):
+        now = of(domain)
+        if now is not None:
+            found[domain.UUIDString()] = now
     return found
+
+
+def texts_of_all(link: Any) -> dict[str, str]:
+    """Return the XML of every guest that carries our mark, by id: of one that runs, what it runs with."""
+    libvirt, found = connection.module(), {}
+    for domain in _all(link):
+        try:
+            found[domain.UUIDString()] = domain.XMLDesc(0)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
+    return found
+
+
+def _all(link: Any) -> list[Any]:
+    return [d for d in link.listAllDomains() if d.name().startswith(xml.NAME_PREFIX) and _is_ours(d)]
 
 
 def _is_ours(domain: Any) -> bool:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from iaas.compute.driver import Guest, Nic
+from iaas.compute.driver import Definition, Guest, Nic
 
 NAMESPACE = "urn:iaas:guest:1"
 NAME_PREFIX = "iaas-"
+KIB_IN_MIB = 1024
 TCG_CACHE_MIB = 16  # QEMU's own default costs 60 MB more for each guest and gains nothing here
 UNPRINTABLE = re.compile("[^\\x20-\\x7e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -71,6 +72,18 @@ def build(domain: Domain) -> str:
     _text(root, "on_crash", "destroy")
     _devices(root, domain)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def read(text: str) -> Definition:
+    """Return what libvirt's XML of a domain of ours says; ``disks`` are paths."""
+    root = ElementTree.fromstring(text)  # noqa: S314  libvirt's own words
+    sources = [source for disk in root.iterfind("./devices/disk") for source in disk.findall("source")]
+    return Definition(
+        vcpus=int(root.findtext("vcpu", "0")),
+        memory_mb=int(root.findtext("memory", "0")) // KIB_IN_MIB,  # it answers in KiB, though it is told MiB
+        disks=frozenset(source.get("file") or source.get("dev") or "another kind" for source in sources),
+        macs=frozenset(mac.get("address", "") for mac in root.iterfind("./devices/interface/mac")),
+    )
 
 
 def cpu_of(capabilities_xml: str) -> dict[str, object]:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from iaas.compute.driver import Guest, Nic
+from iaas.compute.driver import Guest, Nic, definition_of
 from iaas.compute.drivers.libvirt import xml
 
 ID = "6f1c0a52-6a3b-4d1e-9c65-0d1f7f6f8a11"
@@ -41,6 +41,14 @@ def test_sizes_carry_their_units():
     memory = tree().find("memory")
     assert (memory.text, memory.get("unit")) == ("512", "MiB")
     assert tree().findtext("vcpu") == "2"
+
+
+def test_what_libvirt_answers_is_read_back_as_what_it_was_told():
+    told = xml.build(DOMAIN).replace('<memory unit="MiB">512<', '<memory unit="KiB">524288<')
+    found = xml.read(told)
+    wanted = definition_of(GUEST, (NIC.mac,))
+    assert dataclasses.replace(found, disks=wanted.disks) == wanted
+    assert found.disks == {"/i/disk", "/i/config.iso"}, "the file under an overlay is no disk of the guest's"
 
 
 def test_every_disk_names_its_format_and_ends_its_chain():
