@@ -37,8 +37,12 @@ def visible_to(ctx: RequestContext) -> sa.ColumnElement[bool]:
     return sa.or_(ports.c.project_id == ctx.project_id, ports.c.network_id.in_(own))
 
 
-def _belongs_to(instance_id: str) -> sa.ColumnElement[bool]:
-    return sa.and_(ports.c.device_id == instance_id, ports.c.device_owner.like(f"{COMPUTE_OWNER}%"))
+# Statements that every server meets are made once: to build one costs more than to run it
+_OF_INSTANCE = sa.and_(ports.c.device_id == sa.bindparam("instance"), ports.c.device_owner.like(f"{COMPUTE_OWNER}%"))
+_HERE = ports.c.host == sa.bindparam("here")
+_IDS = sa.bindparam("ids", expanding=True)
+_CHANGE = sa.update(ports).values(revision=ports.c.revision + 1)
+_UNWIRED = {"status": DOWN, "error": None}
 
 
 # -- ports ---------------------------------------------------------------------------------------------------
@@ -85,20 +89,23 @@ def by_ids(tx: Tx, port_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
     return {row.id: row for row in tx.all(sa.select(ports).where(*where))}
 
 
+_ALL_OF_INSTANCE = (
+    sa.select(ports, networks.c.mtu.label("mtu"), networks.c.name.label("network_name"))
+    .join(networks, networks.c.id == ports.c.network_id)
+    .where(_OF_INSTANCE)
+    .order_by(ports.c.device_index, ports.c.created_at)
+)
+_ON_HOST = sa.select(ports).where(_HERE).order_by(ports.c.id)
+
+
 def of_instance(tx: Tx, instance_id: str) -> Sequence[sa.Row[Any]]:
     """Return the ports of an instance with their network's MTU and name, in the order of its interfaces."""
-    query = (
-        sa.select(ports, networks.c.mtu.label("mtu"), networks.c.name.label("network_name"))
-        .join(networks, networks.c.id == ports.c.network_id)
-        .where(_belongs_to(instance_id))
-        .order_by(ports.c.device_index, ports.c.created_at)
-    )
-    return tx.all(query)
+    return tx.execute(_ALL_OF_INSTANCE, {"instance": instance_id}).all()
 
 
 def on_host(tx: Tx, host: str) -> Sequence[sa.Row[Any]]:
     """Return the ports bound to a host."""
-    return tx.all(sa.select(ports).where(ports.c.host == host).order_by(ports.c.id))
+    return tx.execute(_ON_HOST, {"here": host}).all()
 
 
 def add_many(tx: Tx, rows: Sequence[dict[str, Any]], new_mac: Callable[[], str] | None) -> bool:
@@ -151,41 +158,45 @@ def remove(tx: Tx, port_id: str) -> bool:
 # -- a server's ports ----------------------------------------------------------------------------------------
 
 
+_BIND = _CHANGE.where(_OF_INSTANCE).values(_UNWIRED)
+_UNBIND = _BIND.where(_HERE).values(host=None)
+_MADE = sa.select(ports.c.id, ports.c.project_id).where(_OF_INSTANCE, ports.c.made_for_instance.is_(True))
+_DROP_ADDRESSES = sa.delete(fixed_ips).where(fixed_ips.c.port_id.in_(_IDS))
+_LEAVE_GROUPS = sa.delete(port_groups).where(port_groups.c.port_id.in_(_IDS))
+_REMOVE = sa.delete(ports).where(ports.c.id.in_(_IDS))
+_SET_FREE = _BIND.values(device_id="", device_owner="", host=None, dns_name="")
+_WIRED = _CHANGE.where(_HERE, ports.c.id.in_(_IDS), sa.or_(ports.c.status != ACTIVE, ports.c.error.isnot(None))).values(
+    status=ACTIVE, error=None
+)
+
+
 def bind(tx: Tx, instance_id: str, host: str | None) -> int:
     """Bind an instance's ports to a host (None unbinds); return how many there are."""
-    values = {"host": host, "status": DOWN, "error": None, "revision": ports.c.revision + 1}
-    return tx.count(sa.update(ports).where(_belongs_to(instance_id)).values(**values))
+    return tx.count(_BIND, {"instance": instance_id, "host": host})
 
 
 def unbind(tx: Tx, instance_id: str, host: str) -> int:
     """Unbind those of an instance's ports that are bound to ``host``; return how many there were."""
-    values = {"host": None, "status": DOWN, "error": None, "revision": ports.c.revision + 1}
-    return tx.count(sa.update(ports).where(_belongs_to(instance_id), ports.c.host == host).values(**values))
+    return tx.count(_UNBIND, {"instance": instance_id, "here": host})
 
 
 def release(tx: Tx, instance_id: str) -> None:
     """Let go of an instance's ports: those made for it go, with their addresses and quota; the others are free."""
-    mine = _belongs_to(instance_id)
-    made = sa.select(ports.c.id, ports.c.project_id).where(mine, ports.c.made_for_instance.is_(True))
     by_project: dict[str, list[str]] = {}
-    for row in tx.all(made):
+    for row in tx.execute(_MADE, {"instance": instance_id}):
         by_project.setdefault(row.project_id, []).append(row.id)
     for project_id, doomed in by_project.items():
-        tx.execute(sa.delete(fixed_ips).where(fixed_ips.c.port_id.in_(doomed)))
-        tx.execute(sa.delete(port_groups).where(port_groups.c.port_id.in_(doomed)))
-        gone = tx.count(sa.delete(ports).where(ports.c.id.in_(doomed)))
+        tx.execute(_DROP_ADDRESSES, {"ids": doomed})
+        tx.execute(_LEAVE_GROUPS, {"ids": doomed})
+        gone = tx.count(_REMOVE, {"ids": doomed})
         if gone:
             quotas.give_back(tx, project_id, {"ports": gone})
-    free = {"device_id": "", "device_owner": "", "host": None, "status": DOWN, "error": None, "dns_name": ""}
-    tx.execute(sa.update(ports).where(mine).values(revision=ports.c.revision + 1, **free))
+    tx.execute(_SET_FREE, {"instance": instance_id})
 
 
 def wired(tx: Tx, host: str, port_ids: Sequence[str]) -> int:
     """Record that these ports, if they are still bound to ``host``, carry frames; return how many were not so."""
-    where = [ports.c.host == host, ports.c.id.in_(list(port_ids))]
-    changed = sa.or_(ports.c.status != ACTIVE, ports.c.error.isnot(None))
-    values = {"status": ACTIVE, "error": None, "revision": ports.c.revision + 1}
-    return tx.count(sa.update(ports).where(*where, changed).values(**values))
+    return tx.count(_WIRED, {"here": host, "ids": list(port_ids)})
 
 
 def closed(tx: Tx, host: str, port_id: str, reason: str | None) -> int:
@@ -240,16 +251,25 @@ def addresses(tx: Tx, port_ids: Sequence[str]) -> Sequence[sa.Row[Any]]:
     return tx.all(query)
 
 
+_ADDRESSES_ON_HOST = (
+    sa.select(fixed_ips).join(ports, ports.c.id == fixed_ips.c.port_id).where(_HERE).order_by(fixed_ips.c.address)
+)
+_GROUPS_ON_HOST = (
+    sa.select(port_groups)
+    .join(ports, ports.c.id == port_groups.c.port_id)
+    .where(_HERE)
+    .order_by(port_groups.c.group_id)
+)
+
+
 def addresses_on_host(tx: Tx, host: str) -> Sequence[sa.Row[Any]]:
     """Return (port_id, subnet_id, address) of the ports bound to a host."""
-    query = sa.select(fixed_ips).join(ports, ports.c.id == fixed_ips.c.port_id).where(ports.c.host == host)
-    return tx.all(query.order_by(fixed_ips.c.address))
+    return tx.execute(_ADDRESSES_ON_HOST, {"here": host}).all()
 
 
 def groups_on_host(tx: Tx, host: str) -> Sequence[sa.Row[Any]]:
     """Return (port_id, group_id) of the ports bound to a host."""
-    query = sa.select(port_groups).join(ports, ports.c.id == port_groups.c.port_id).where(ports.c.host == host)
-    return tx.all(query.order_by(port_groups.c.group_id))
+    return tx.execute(_GROUPS_ON_HOST, {"here": host}).all()
 
 
 def take_addresses(tx: Tx, rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:

@@ -145,10 +145,14 @@ def page_rules(
     return paging.page(tx, query, rules, sort, limit, marker)
 
 
+# Statements that every server with a port meets are made once: to build one costs more than to run it
+_GROUPS = sa.bindparam("groups", expanding=True)
+_RULES_OF = sa.select(rules).where(rules.c.group_id.in_(_GROUPS)).order_by(rules.c.created_at, rules.c.id)
+
+
 def rules_of(tx: Tx, group_ids: Iterable[str]) -> Sequence[sa.Row[Any]]:
     """Return the rules of these groups, oldest first."""
-    where = rules.c.group_id.in_(list(group_ids))
-    return tx.all(sa.select(rules).where(where).order_by(rules.c.created_at, rules.c.id))
+    return tx.execute(_RULES_OF, {"groups": list(group_ids)}).all()
 
 
 def add_rules(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -166,38 +170,48 @@ def remove_rule(tx: Tx, rule_id: str) -> bool:
 # -- who is in a group ---------------------------------------------------------------------------------------
 
 
+_HOSTS = (
+    sa.select(ports.c.host)
+    .join(port_groups, port_groups.c.port_id == ports.c.id)
+    .where(ports.c.host.isnot(None))
+    .distinct()
+)
+_HOSTS_OF = _HOSTS.where(port_groups.c.group_id.in_(_GROUPS))
+_HOSTS_NAMING = _HOSTS.where(
+    port_groups.c.group_id.in_(sa.select(rules.c.group_id).where(rules.c.remote_group_id.in_(_GROUPS)))
+)
+_NOWHERE = ports.c.device_owner.like(f"{COMPUTE_OWNER}%") & ports.c.host.is_(None)
+_MEMBERS = (
+    sa.select(port_groups.c.group_id, fixed_ips.c.address)
+    .join(fixed_ips, fixed_ips.c.port_id == port_groups.c.port_id)
+    .join(ports, ports.c.id == port_groups.c.port_id)
+    .where(port_groups.c.group_id.in_(_GROUPS), ~_NOWHERE)
+)
+_OF_PORTS = sa.select(port_groups).where(port_groups.c.port_id.in_(sa.bindparam("ports", expanding=True)))
+
+
 def hosts_of(tx: Tx, group_ids: Sequence[str]) -> list[str]:
     """Return the hosts that must know of a change of these groups: those with a port in one of them."""
-    return _hosts(tx, port_groups.c.group_id.in_(list(group_ids)))
+    return _hosts(tx, _HOSTS_OF, group_ids)
 
 
 def hosts_naming(tx: Tx, group_ids: Sequence[str]) -> list[str]:
     """Return the hosts that must know of a member that comes or goes: their ports' rules name one of the groups."""
-    that_name = sa.select(rules.c.group_id).where(rules.c.remote_group_id.in_(list(group_ids)))
-    return _hosts(tx, port_groups.c.group_id.in_(that_name))
+    return _hosts(tx, _HOSTS_NAMING, group_ids)
 
 
-def _hosts(tx: Tx, where: Any) -> list[str]:
-    joined = ports.join(port_groups, port_groups.c.port_id == ports.c.id)
-    query = sa.select(ports.c.host).select_from(joined).where(where, ports.c.host.isnot(None))
-    return sorted(row.host for row in tx.all(query.distinct()))
+def _hosts(tx: Tx, query: Any, group_ids: Sequence[str]) -> list[str]:
+    return sorted(row.host for row in tx.execute(query, {"groups": list(group_ids)}))
 
 
 def members(tx: Tx, group_ids: Sequence[str]) -> Sequence[sa.Row[Any]]:
     """Return (group_id, address) of every port in these groups, without those of servers that are on no host."""
-    nowhere = ports.c.device_owner.like(f"{COMPUTE_OWNER}%") & ports.c.host.is_(None)
-    query = (
-        sa.select(port_groups.c.group_id, fixed_ips.c.address)
-        .join(fixed_ips, fixed_ips.c.port_id == port_groups.c.port_id)
-        .join(ports, ports.c.id == port_groups.c.port_id)
-        .where(port_groups.c.group_id.in_(list(group_ids)), ~nowhere)
-    )
-    return tx.all(query)
+    return tx.execute(_MEMBERS, {"groups": list(group_ids)}).all()
 
 
 def of_ports(tx: Tx, port_ids: Sequence[str]) -> Sequence[sa.Row[Any]]:
     """Return (port_id, group_id) of these ports."""
-    return tx.all(sa.select(port_groups).where(port_groups.c.port_id.in_(list(port_ids))))
+    return tx.execute(_OF_PORTS, {"ports": list(port_ids)}).all()
 
 
 def join(tx: Tx, members_: Sequence[Mapping[str, str]]) -> None:
