@@ -104,7 +104,10 @@ class Ingest:
 
         :raises ImageRejected: the inspector refused the image, or it has another size.
         :raises NoSpace: the store is full.
+        :raises RuntimeError: it is not used in its block, so nothing was hashed.
         """
+        if not self._lanes:
+            raise RuntimeError("an upload is taken in the block of its Ingest, and nowhere else")
         if self._filled:
             self._send_batch()
         for lane in self._lanes:

@@ -164,3 +164,11 @@ def test_buffers_the_caller_reuses_are_copied(store):
             expected.update(buffer)
             upload.feed(memoryview(buffer))
         assert upload.finish().os_hash_value == expected.hexdigest()
+
+
+def test_an_upload_outside_its_block_has_no_hashes(store):
+    with store.writer(runtime.uuid()) as writer:
+        upload = hashing.Ingest(writer, "raw")
+        upload.feed(b"bytes that no lane takes")
+        with pytest.raises(RuntimeError, match="in the block"):
+            upload.finish()
