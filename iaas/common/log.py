@@ -121,7 +121,7 @@ def setup(level: str = "info", form: str = "text", file: str = "") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     for unused in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks", "_srcfile"):
-        setattr(logging, unused, None)  # no record says where it was written: finding that out is half of its cost
+        setattr(logging, unused, None)  # no record says where it was written: finding that out is a quarter of its cost
     root.setLevel(level.upper())
     for noisy in (
         "amqp",
