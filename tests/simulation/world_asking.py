@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from iaas.common.context import RequestContext
+from tests.simulation import world_identity
 from tests.simulation.world_daemons import Answer, Web
 
 if TYPE_CHECKING:
@@ -49,15 +50,11 @@ class Asker:
         )  # fmt: skip
 
     def _ask(self, service: str, method: str, path: str, body: Any = None) -> Answer:
-        ctx = self._context()
-        answer = self._call(lambda web: web.serve(service, ctx, method, path, body), f"{method} {path} {body or ''}")
-        answer.request_id = ctx.request_id
-        return answer
+        token = world_identity.token_of(f"user{self.number}", self.project)
+        return self._call(lambda web: web.serve(service, token, method, path, body), f"{method} {path} {body or ''}")
 
     def _call(self, serve: Callable[[Web], Answer], words: str) -> Answer:
         world = self.world
-        if world.faults.happens("identity 503"):
-            return Answer(503)
         up = [web for web in world.webs if web.ready and web.name == self.service]
         answer = self.chance.choice(up).call(serve) if up else Answer(503)
         world.say(f"client {self.number}: {words}: {answer.status or 'no answer'}")

@@ -21,6 +21,8 @@ from iaas.common import policy, rpc
 from iaas.common.rest.middleware import Bound, Guard
 from iaas.common.runtime.sim_backend import Process, SimBackend
 from iaas.compute.manager import ComputeManager
+from iaas.identity.client import IdentityClient
+from iaas.identity.middleware import TokenFilter
 from iaas.image import app as image_app
 from iaas.image import clients as image_clients
 from iaas.image.stores.file import FileStore
@@ -30,7 +32,7 @@ from iaas.jobs.submit import Backlog
 from iaas.network.manager import NetworkManager
 from iaas.scheduler.manager import SchedulerManager
 from iaas.volume.manager import VolumeManager
-from tests.simulation import world_drivers
+from tests.simulation import world_drivers, world_identity
 from tests.simulation.world_database import SimDatabase
 from tests.simulation.world_queue import SimTransport
 
@@ -52,9 +54,9 @@ def _rules() -> policy.Policy:
 def _apps() -> dict[str, Any]:
     """The WSGI applications: they hold no state, so that every API process may share them."""
     return {
-        "compute": Guard(compute_app.app_factory({}), "compute"),
-        "volume": Guard(volume_app.app_factory({}), "volume"),
-        "image": Guard(image_app.app_factory({}), "image"),
+        "compute": Guard(TokenFilter(compute_app.app_factory({})), "compute"),
+        "volume": Guard(TokenFilter(volume_app.app_factory({})), "volume"),
+        "image": Guard(TokenFilter(image_app.app_factory({})), "image"),
     }
 
 
@@ -263,6 +265,8 @@ class Web(Daemon):
     services: Mapping[str, tuple[str, str]] = {}
 
     def _run(self, clients: Any) -> None:
+        connection: Any = world_identity.Connection(self.world)
+        clients.identity = IdentityClient(clients.settings, connection)
         self.clients = clients
         self.apps = {name: Bound(app, clients) for name, app in _apps().items() if name in self.services}
 
@@ -288,7 +292,7 @@ class Web(Daemon):
             process.at_kill.remove(came.set)
         return answers[0] if answers else Answer(0)
 
-    def serve(self, service: str, ctx: Any, method: str, path: str, body: Any) -> Answer:
+    def serve(self, service: str, token: str, method: str, path: str, body: Any) -> Answer:
         """Answer one request by the product's WSGI application.
 
         :param body: a JSON value, or a :class:`Body` of bytes
@@ -302,10 +306,11 @@ class Web(Daemon):
         elif body is not None:
             request.content_type = "application/json"
             request.body = json.dumps(body).encode()
-        request.environ["iaas.context"] = ctx
+        request.headers["X-Auth-Token"] = token
         response = request.get_response(self.apps[service])
         plain = response.content_type == OCTETS
-        return Answer(response.status_int, response.body if plain or not response.body else json.loads(response.body))
+        found = response.body if plain or not response.body else json.loads(response.body)
+        return Answer(response.status_int, found, response.headers["x-openstack-request-id"])
 
 
 class Body:

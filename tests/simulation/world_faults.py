@@ -39,7 +39,7 @@ HIGHEST: Mapping[str, float] = {
     "guest": 0.1,  # every ten seconds: a guest shuts itself down
     "image 503": 0.3,  # requests to the image service
     "upload broken": 0.2,  # uploads: the client's connection breaks half way
-    "identity 503": 0.1,  # requests
+    "identity 503": 0.3,  # requests to the identity service: one per token and process every ten seconds
 }
 MAX_CRASHES = 25
 #: words of points that are passed only where something failed: seeds that look for them have drivers that do
