@@ -17,11 +17,10 @@ import sqlalchemy as sa
 from iaas.common import context, errors, runtime
 from iaas.compute import periodic as compute_periodic
 from iaas.compute.jobs import build, table
-from iaas.db import client_tokens, hosts, image_blobs, instances, ports, quotas
+from iaas.db import client_tokens, hosts, instances, ports, quotas
 from iaas.db import images as image_rows
 from iaas.db import jobs as rows
 from iaas.db.engines import db_now
-from iaas.db.models import images
 from iaas.db.models.hosts import allocations
 from iaas.db.models.hosts import hosts as host_rows
 from iaas.db.models.jobs import jobs
@@ -52,6 +51,8 @@ KNOWN: dict[str, int] = {
     "no-locks-and-no-orphan-sweep": 9,
     "no-comparison-of-networks": 28,
     "no-destroying": 6,
+    "no-guard-of-starts": 331,
+    "no-memory-of-the-last-commit": 29,
 }
 
 
@@ -401,34 +402,16 @@ def no_word_of_later_starts(stack: ExitStack) -> None:
 
 
 @mutation
-def no_fence_of_uploads(stack: ExitStack) -> None:
-    """An upload that was taken for dead makes its image active when it wakes."""
-
-    def uploading(tx: Any, image_id: str, upload_id: str) -> Any:
-        return tx.one(
-            sa.select(images.images).where(images.images.c.id == image_id, images.images.c.status == "saving")
-        )
-
-    patch(stack, image_rows, "uploading", uploading)
-    patch(stack, image_blobs, "beat", lambda tx, image_id, upload_id: True)
-
-
-@mutation
 def no_sweep_of_images(stack: ExitStack) -> None:
     """What an upload leaves behind that dies stays."""
     patch(stack, image_sweep, "run", lambda clients: None)
 
 
 @mutation
-def a_lost_upload_takes_its_bytes_along(stack: ExitStack) -> None:
-    """An upload that cannot finish removes the bytes of its image, whoever's they are by now."""
-    activate = uploads._Upload._activate
+def no_memory_of_the_last_commit(stack: ExitStack) -> None:
+    """An upload whose last commit was not heard of takes its image for deleted, and its bytes away."""
 
-    def remove(self: Any, done: Any, location: str) -> None:
-        try:
-            activate(self, done, location)
-        except uploads.UploadLost:
-            self._clients.store.delete(location)
-            raise
+    def lose(self: Any, tx: Any, done: Any) -> None:
+        raise image_rows.ImageNotFound(image_id=self._row.id)
 
-    patch(stack, uploads._Upload, "_activate", remove)
+    patch(stack, uploads._Upload, "_lose_unless_done", lose)
