@@ -8,7 +8,7 @@ import pytest
 from bench import fill, inside
 
 from iaas.common import context
-from iaas.db import codec, hosts, instances, jobs
+from iaas.db import codec, ends, hosts, instances, jobs
 
 CTX = context.admin()
 
@@ -75,3 +75,14 @@ def test_a_server_that_was_deleted_while_it_waited_ends_its_job(scheduler):
     engine.run(job_id, instance_id)
     with clients.db.read(CTX) as tx:
         assert jobs.find(tx, job_id).state == "done"
+
+
+def test_a_server_is_placed_by_nine_statements_and_ended_by_eight(scheduler):
+    clients, engine = scheduler
+    inside.boot(clients, "p")
+    ((job_id, instance_id),) = clients.bell.jobs
+    before = clients.db.statements
+    engine.run(job_id, instance_id)
+    between = clients.db.statements
+    clients.db.write(CTX, ends.forget_instance, instance_id)
+    assert (between - before, clients.db.statements - between) == (9, 8)
