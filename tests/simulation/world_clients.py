@@ -49,6 +49,8 @@ class Client(Asker):
             choices |= {"erase": 1.5}
         wanted = self.world.faults.target.split(".")
         verb = STARTS.get(wanted[1]) if wanted[0] == "jobs" else None
+        if wanted[:2] == ["driver", "compute"] and wanted[2] in ("stop", "reboot"):
+            verb = "power"
         if verb in choices:
             choices[verb] *= 6
         return getattr(self, self.chance.choices(list(choices), list(choices.values()))[0])
