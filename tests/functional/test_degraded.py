@@ -60,9 +60,9 @@ def test_a_hung_network_driver_has_its_host_passed_by(cloud, monkeypatch, hung):
     monkeypatch.setattr("iaas.network.jobs.converge.DEADLINE", 0.05)
     converge = FakeNetwork.converge
 
-    def late(self, wanted):
+    def late(self, wanted, **how):
         with hung:
-            return converge(self, wanted)
+            return converge(self, wanted, **how)
 
     monkeypatch.setattr(FakeNetwork, "converge", late)
     waiting = cloud.boot("waiting", networks="auto")
