@@ -21,7 +21,7 @@ from typing import Any
 from bench import processes
 from bench.anycloud import AnyCloud
 
-PORTS = (5000, 6080, 8773, 8774, 8775, 8776, 8779, 9292, 9696)
+PORTS = (5000, 6080, 8773, 8774, 8775, 8776, 8779, 9292, 9478, 9696)
 COUNTERS = re.compile(r"counters (.*)$")
 PAIR = re.compile(r"([\w.]+)=(\d+)")
 REQUEST = re.compile(r"iaas\.request \[\S+\] \S+ (\S+) (\S+) (\d+) ([\d.]+) ms sql=(\d+)")
