@@ -55,6 +55,15 @@ class Case:
             found[row.port_id].append(row)
         return found
 
+    @cached_property
+    def ports_of(self) -> dict[str, list[Any]]:
+        """The ports of each server."""
+        found: dict[str, list[Any]] = defaultdict(list)
+        for row in self.rows.ports:
+            if is_servers(row):
+                found[row.device_id].append(row)
+        return found
+
     def queues(self) -> Iterator[tuple[str, int, str | None]]:
         """Yield each queue with how much waits, and the host of the process it is inside of, if it is."""
         for queue, depth in sorted((self.truth.queues or {}).items()):
@@ -89,6 +98,11 @@ class Case:
         if not self.grace:
             return True
         return (touched_at is None or self.old(touched_at)) and resource_id not in self._excused
+
+    def server_settled(self, row: Any) -> bool:
+        """Whether a server may be judged together with its ports."""
+        ports = self.ports_of[row.id]
+        return self.settled(row.id, row.updated_at) and all(self.settled(port.id, port.updated_at) for port in ports)
 
     def told(self, what: str) -> Iterator[tuple[str, Any]]:
         """Yield the hosts that were asked for ``guests``, ``disks``, …, each with what it said."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from iaas.compute.driver import definition_of
-from iaas.db import codec
 from iaas.doctor.case import Case
 from iaas.doctor.findings import Finding
 
@@ -31,13 +30,13 @@ def one_domain(case: Case) -> Iterator[Finding]:
 
 
 def as_rows_say(case: Case) -> Iterator[Finding]:
-    """I5: what a guest runs with is what its server's row says. One that is off is defined anew when it starts."""
+    """I5: a guest runs with what the rows of its server and its ports say. What is off is defined anew at a start."""
     there = dict(case.told("definitions"))
     for row in case.rows.instances:
         found = there.get(row.host, {}).get(row.id)
-        if row.vm_state != "active" or found is None or row.task_state or not case.settled(row.id, row.updated_at):
+        if row.vm_state != "active" or found is None or row.task_state or not case.server_settled(row):
             continue
-        wanted = definition_of(row, (nic["mac"] for nic in codec.load(row.network_info, []))).words()
+        wanted = definition_of(row, (port.mac for port in case.ports_of[row.id])).words()
         wrong = [f"{name} {_said(found.get(name))} instead of {_said(wants)}" for name, wants in wanted.items()
                  if found.get(name) != wants]  # fmt: skip
         if wrong:

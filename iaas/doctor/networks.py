@@ -44,17 +44,11 @@ def addresses_once(case: Case) -> Iterator[Finding]:
 
 def copies_agree(case: Case) -> Iterator[Finding]:
     """I9: what a server shows of its ports and addresses is what the rows of its ports say."""
-    mine: dict[str, list[Any]] = defaultdict(list)
-    for port in case.rows.ports:
-        if is_servers(port):
-            mine[port.device_id].append(port)
     for row in case.rows.instances:
-        if not case.settled(row.id, row.updated_at) or row.task_state:
-            continue
-        if not all(case.settled(port.id, port.updated_at) for port in mine[row.id]):
+        if row.task_state or not case.server_settled(row):
             continue
         shown = by_port(codec.load(row.network_info, []))
-        there = {port.id: sorted(ip.address for ip in case.addresses[port.id]) for port in mine[row.id]}
+        there = {port.id: sorted(ip.address for ip in case.addresses[port.id]) for port in case.ports_of[row.id]}
         if shown != there:
             what = f"It shows {_said(shown)}, its ports have {_said(there)}."
             remedy = "What it shows is written anew from its ports."
