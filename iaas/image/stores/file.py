@@ -78,7 +78,7 @@ class FileWriter(base.Writer):
         self._folder = folder
         self._image_id = image_id
         self._location = location
-        self._part = f"{image_id}.{runtime.secret_bytes(8).hex()}{PART}"
+        self._part = ""
         self._fd = -1
         self._size = 0
         # A killed green thread may abort while its last write still runs in a native thread
@@ -100,8 +100,19 @@ class FileWriter(base.Writer):
 
     def _open(self) -> None:
         with self._lock, self._no_trace_on_failure():
-            self._fd = os.open(self._part, _CREATE, 0o600, dir_fd=self._folder)
+            while not self._begin():
+                os.close(self._fd)
+                self._fd = -1
+
+    def _begin(self) -> bool:
+        """Make a part and lock it; False if we stood still between the two, and a sweep took it for dead."""
+        self._part = f"{self._image_id}.{runtime.secret_bytes(8).hex()}{PART}"
+        self._fd = os.open(self._part, _CREATE, 0o600, dir_fd=self._folder)
+        try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # the sweep is about to remove it
+            return False
+        return os.fstat(self._fd).st_nlink > 0
 
     def _write(self, chunk: bytes | memoryview) -> None:
         with self._lock, self._no_trace_on_failure():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import stat
@@ -168,3 +169,43 @@ def test_no_descriptor_stays_open(store):
     store.sweep(older_than=-1)
     list(store.blobs())
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_an_upload_whose_part_was_swept_before_it_was_locked_is_stored(store, root, monkeypatch):
+    """A process stopped between the two for longer than a part may lie about; another one sweeps meanwhile."""
+    swept, image_id = [], runtime.uuid()
+    really_open = os.open
+
+    def stopped_after(path, flags, *words, **where):
+        number = really_open(path, flags, *words, **where)
+        if flags & os.O_CREAT and not swept:
+            swept.append(store.sweep(-1.0))
+        return number
+
+    monkeypatch.setattr(file.os, "open", stopped_after)
+    with store.writer(image_id) as writer:
+        writer.write(b"bytes")
+        location = writer.commit()
+    assert swept == [1]
+    assert b"".join(store.read(location)) == b"bytes"
+    assert os.listdir(root) == [image_id]
+
+
+def test_an_upload_whose_part_a_sweep_holds_is_stored_in_another(store, root, monkeypatch):
+    held, image_id = [], runtime.uuid()
+    really_open = os.open
+
+    def found_by_a_sweep(path, flags, *words, **where):
+        number = really_open(path, flags, *words, **where)
+        if flags & os.O_CREAT and not held:
+            held.append(really_open(root / path, os.O_RDONLY))
+            fcntl.flock(held[0], fcntl.LOCK_EX)
+        return number
+
+    monkeypatch.setattr(file.os, "open", found_by_a_sweep)
+    with store.writer(image_id) as writer:
+        writer.write(b"bytes")
+        location = writer.commit()
+    os.close(held[0])
+    assert b"".join(store.read(location)) == b"bytes"
+    assert store.sweep(-1.0) == 1, "what the sweep that held it did not remove, the next one does"
