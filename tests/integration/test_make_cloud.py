@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tools import dev_cluster
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NEEDED = ("qemu-system-x86_64", "qemu-img", "libvirtd", "dnsmasq", "iptables", "nft", "ip", "ssh", "syslinux")
@@ -29,25 +30,10 @@ def state_dir(tmp_path):
         subprocess.run([sys.executable, "-m", "iaas.cmd.destroy", folder], cwd=ROOT, timeout=120, check=True)
 
 
-def free_offset() -> int:
-    """An offset at which the ports of a cloud are free now."""
-    for offset in range(30_000, 50_000, 700):
-        ports = [port + offset for port in (5000, 6080, 8773, 8774, 8775, 8776, 8779, 9292, 9696)]
-        try:
-            for port in ports:
-                with socket.socket() as sock:
-                    sock.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return offset
-    raise AssertionError("no free ports")
-
-
 def make_cloud(state_dir: Path) -> str:
     words = [sys.executable, ROOT / "tools/make_cloud.py", "--state-dir", state_dir, "--once"]
-    done = subprocess.run(
-        [*words, "--port-offset", str(free_offset())], capture_output=True, text=True, timeout=420, check=False
-    )
+    words += ["--port-offset", str(dev_cluster.free_offset())]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=420, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,8 @@ from typing import Any
 from bench import processes
 from bench.anycloud import AnyCloud
 
-PORTS = (5000, 6080, 8773, 8774, 8775, 8776, 8779, 9292, 9478, 9696)
+from tools import dev_cluster
+
 COUNTERS = re.compile(r"counters (.*)$")
 PAIR = re.compile(r"([\w.]+)=(\d+)")
 REQUEST = re.compile(r"iaas\.request \[\S+\] \S+ (\S+) (\S+) (\d+) ([\d.]+) ms sql=(\d+)")
@@ -30,24 +30,6 @@ DEADLINE = 60.0
 
 class NotStarted(Exception):
     """The cloud did not come up; the sentence has its last words."""
-
-
-def free_offset() -> int:
-    """Return a number that, added to every port, gives ports nobody has."""
-    for offset in range(20_000, 50_000, 500):
-        if all(_is_free(port + offset) for port in PORTS):
-            return offset
-    raise NotStarted("no free ports were found")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def until(found: Callable[[], Any], what: str, *, every: float = 0.005, seconds: float = DEADLINE) -> Any:
@@ -73,7 +55,7 @@ class Cloud:
 
     def __init__(self, folder: Path, options: list[str]) -> None:
         self.folder = folder
-        self.offset = free_offset()
+        self.offset = dev_cluster.free_offset()
         self._options = options
         self._process: subprocess.Popen[str] | None = None
 
