@@ -114,11 +114,20 @@ class IdentityClient:
 
         :raises Unavailable: the identity service cannot be asked, or refuses us.
         """
+        if (kept := self._kept()) is not None:
+            return kept
+        if runtime.in_native():  # no green lock there; to log in twice does no harm
+            return self._renewed()
         with self._lock:
-            kept = self._token
-            if kept is None or kept[1] - runtime.time() < RENEW_BEFORE:
-                kept = self._token = self._log_in()
-            return kept[0]
+            return self._kept() or self._renewed()
+
+    def _kept(self) -> str | None:
+        token = self._token
+        return None if token is None or token[1] - runtime.time() < RENEW_BEFORE else token[0]
+
+    def _renewed(self) -> str:
+        token = self._token = self._log_in()
+        return token[0]
 
     # -- HTTP --------------------------------------------------------------------------------------------
 

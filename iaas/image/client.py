@@ -129,11 +129,7 @@ class ImageClient:
     def __init__(self, settings: Settings, identity: TokenSource) -> None:
         self._base = settings.image.url.rstrip("/").removesuffix("/v2") + "/v2"
         self._identity = identity
-        self._http = requests.Session()
-        self._http.trust_env = False  # no proxy of the environment between two services of one cloud
-        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=64, max_retries=0)
-        self._http.mount("http://", adapter)
-        self._http.mount("https://", adapter)
+        self._http = _session()
         seconds = settings.image.cache_seconds
         self._keeps = seconds > 0
         #: by image: facts; by image and project: whether the project may see it
@@ -217,12 +213,13 @@ class ImageClient:
     def read(self, image_id: str) -> Iterator[bytes]:
         """Yield the data of an image, in large chunks; the caller compares its hash with the image's facts.
 
+        It may be read in a native thread, so it has a session of its own: those of green threads have green locks.
+
         :raises ImageNotFound: there is no such image, or it has no data.
         :raises Unavailable: the image service cannot be asked, or the connection broke.
         """
         path = f"/images/{_checked(image_id)}/file"
-        response = self._send("GET", path, stream=True, timeout=DATA_TIMEOUT)
-        with response:
+        with _session() as http, self._send("GET", path, stream=True, timeout=DATA_TIMEOUT, http=http) as response:
             if response.status_code == 204:
                 raise ImageNotFound(image_id=image_id)
             if response.status_code != 200:
@@ -280,6 +277,7 @@ class ImageClient:
         stream: bool = False,
         timeout: tuple[float, float] = TIMEOUT,
         content_type: str = "application/json",
+        http: requests.Session | None = None,
     ) -> requests.Response:
         headers = {"X-Auth-Token": self._identity.token(), "Accept": "*/*", "Accept-Encoding": "identity"}
         if view:
@@ -290,7 +288,7 @@ class ImageClient:
         tries = 2 if method in ("GET", "DELETE") else 1
         for left in reversed(range(tries)):
             try:
-                response = self._http.request(
+                response = (http or self._http).request(
                     method, self._base + path, data=data, headers=headers, stream=stream, timeout=timeout,
                     allow_redirects=False,
                 )  # fmt: skip
@@ -301,6 +299,16 @@ class ImageClient:
                 if not left:
                     raise _unreachable(method, path, error) from None
         return response  # type: ignore[possibly-undefined]
+
+
+def _session() -> requests.Session:
+    """Return a session without a proxy of the environment: it is between two services of one cloud."""
+    session = requests.Session()
+    session.trust_env = False
+    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=64, max_retries=0)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
 
 
 def _view(ctx: RequestContext) -> str | None:

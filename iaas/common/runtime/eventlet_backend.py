@@ -44,6 +44,10 @@ NATIVE_THREADS = 24
 SOCKET_TIMEOUT = 60
 SEND_PATIENCE = 2  # milliseconds a native thread waits for a client before it leaves the waiting to the hub
 _threading: Any = eventlet.patcher.original("threading")
+# Native threads log, too, and each fork of theirs takes logging's lock.  A green lock that one thread of the system
+# waits for and another gives back wakes nobody; these are never held while a green thread gives way.
+logging.threading = _threading  # type: ignore[attr-defined]
+logging._lock = _threading.RLock()  # type: ignore[attr-defined]
 _select: Any = eventlet.patcher.original("select")
 _socket: Any = eventlet.patcher.original("socket")
 _hub_thread = _threading.get_ident()
