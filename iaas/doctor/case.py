@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -50,19 +50,12 @@ class Case:
     @cached_property
     def addresses(self) -> dict[str, list[Any]]:
         """The addresses of each port."""
-        found: dict[str, list[Any]] = defaultdict(list)
-        for row in self.rows.fixed_ips:
-            found[row.port_id].append(row)
-        return found
+        return _grouped(self.rows.fixed_ips, "port_id")
 
     @cached_property
     def ports_of(self) -> dict[str, list[Any]]:
         """The ports of each server."""
-        found: dict[str, list[Any]] = defaultdict(list)
-        for row in self.rows.ports:
-            if is_servers(row):
-                found[row.device_id].append(row)
-        return found
+        return _grouped(filter(is_servers, self.rows.ports), "device_id")
 
     def queues(self) -> Iterator[tuple[str, int, str | None]]:
         """Yield each queue with how much waits, and the host of the process it is inside of, if it is."""
@@ -79,10 +72,7 @@ class Case:
     @cached_property
     def groups_of(self) -> dict[str, list[Any]]:
         """The rows of ``port_groups`` of each port."""
-        found: dict[str, list[Any]] = defaultdict(list)
-        for row in self.rows.port_groups:
-            found[row.port_id].append(row)
-        return found
+        return _grouped(self.rows.port_groups, "port_id")
 
     @cached_property
     def wanted(self) -> Wanted:
@@ -114,3 +104,11 @@ class Case:
 def is_servers(port: Any) -> bool:
     """Whether a port belongs to a server: users may write any device id, only the cloud this owner."""
     return bool(port.device_id) and port.device_owner.startswith("compute:")
+
+
+def _grouped(rows: Iterable[Any], column: str) -> dict[str, list[Any]]:
+    """Return the rows by what a column says; nothing said is an empty list."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[getattr(row, column)].append(row)
+    return found
