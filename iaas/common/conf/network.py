@@ -13,5 +13,5 @@ OPTIONS = [
     cfg.IntOpt("lease_seconds", default=86_400, min=60, help="Seconds of a DHCP lease."),
     cfg.StrOpt("metadata_url", default="http://127.0.0.1:8775", help="Where the relay reaches the metadata API."),
     cfg.StrOpt("metadata_secret", default="", secret=True, help="Secret shared by the relay and the metadata API."),
-    cfg.FloatOpt("converge_every", default=60.0, min=1, max=3600, help="Seconds between two full comparisons."),
+    cfg.FloatOpt("converge_every", default=30.0, min=1, max=3600, help="Seconds between two full comparisons."),
 ]
