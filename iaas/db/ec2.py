@@ -56,20 +56,14 @@ def _behind(time: Any, key: Any, after: Position) -> sa.ColumnElement[bool]:
 # -- what was terminated ----------------------------------------------------------------------------------------
 
 
-_FORGET_TERMINATED = sa.delete(terminated).where(
-    terminated.c.project_id == sa.bindparam("owner"), terminated.c.at < sa.bindparam("before")
-)
-
-
 def keep_terminated(tx: Tx, row: Any) -> None:
-    """Remember an instance whose row goes away in this transaction, and forget those the hour is over for."""
-    now = runtime.time()
+    """Remember an instance whose row goes away in this transaction; ``iaas.db.purge`` forgets it after the hour."""
     facts = {name: getattr(row, name) for name in _KEPT}
     facts["flavor"] = codec.dump({"original_name": codec.load(row.flavor).get("original_name")})
     if len(row.metadata) > MAX_METADATA:
         facts["metadata"] = "{}"
-    tx.execute(_FORGET_TERMINATED, {"owner": row.project_id, "before": now - SHOWN_FOR})
-    tx.insert_new(terminated, id=row.id, ec2_id=row.ec2_id, project_id=row.project_id, facts=codec.dump(facts), at=now)
+    values = {"id": row.id, "ec2_id": row.ec2_id, "project_id": row.project_id, "at": runtime.time()}
+    tx.insert_new(terminated, facts=codec.dump(facts), **values)
 
 
 def terminated_page(tx: Tx, after: Position | None, limit: int) -> Sequence[sa.Row[Any]]:

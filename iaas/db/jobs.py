@@ -97,13 +97,17 @@ def postpone(tx: Tx, job: Any, owner: str, delay: float, **values: Any) -> bool:
 
 
 def renew(tx: Tx, job_ids: Iterable[str], owner: str, lease: float, held: hosts.Incarnation | None = None) -> int:
-    """Prolong the leases of the jobs whose handlers run here now, unless a later start of the worker took over."""
-    statement = (
-        sa.update(jobs)
-        .where(jobs.c.id.in_(list(job_ids)), jobs.c.owner == owner, jobs.c.state == RUNNING, *hosts.is_latest(held))
-        .values(lease_until=db_now() + lease)
-    )
-    return tx.count(statement)
+    """Prolong the leases of the jobs whose handlers run here now, unless a later start of the worker took over.
+
+    A job whose row somebody holds is left out: it is being moved on or ended, and the others must not wait for that
+    until their leases are over.
+    """
+    mine = (jobs.c.id.in_(list(job_ids)), jobs.c.owner == owner, jobs.c.state == RUNNING)
+    free = [row.id for row in tx.all(sa.select(jobs.c.id).where(*mine).with_for_update(skip_locked=True))]
+    if not free:
+        return 0
+    kept = sa.update(jobs).where(jobs.c.id.in_(free), *hosts.is_latest(held)).values(lease_until=db_now() + lease)
+    return tx.count(kept)
 
 
 # Made once: every worker asks every few seconds

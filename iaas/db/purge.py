@@ -1,4 +1,6 @@
-"""What is kept for a while and then goes: jobs that ended, of what is gone; placements nobody can ask for any more."""
+"""What is kept for a while and then goes: jobs that ended, of what is gone; placements nobody can ask for any more;
+what the EC2 API shows of terminated instances.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import sqlalchemy as sa
 
 from iaas.common.context import RequestContext
 from iaas.db.jobs import LIVE
+from iaas.db.models.ec2 import terminated
 from iaas.db.models.hosts import placements
 from iaas.db.models.instances import instances
 from iaas.db.models.jobs import jobs
@@ -42,6 +45,17 @@ def stray_placements(database: Database, ctx: RequestContext, before: float, lim
     with database.read(ctx) as tx:
         found = [row.instance_id for row in tx.all(query)]
     return database.write(ctx, _remove, placements, placements.c.instance_id, found)
+
+
+def shown_terminated(database: Database, ctx: RequestContext, before: float, limit: int = BATCH) -> int:
+    """Remove some of what is kept of instances terminated before a time; return how many, fewer at the end.
+
+    Never in the transaction of a deletion: two that look for old rows wait for each other's new ones.
+    """
+    query = sa.select(terminated.c.id).where(terminated.c.at < before).limit(limit)
+    with database.read(ctx) as tx:
+        found = [row.id for row in tx.all(query)]
+    return database.write(ctx, _remove, terminated, terminated.c.id, found)
 
 
 def _remove(tx: Tx, table: sa.Table, key: sa.Column[str], ids: Sequence[str]) -> int:

@@ -30,4 +30,4 @@ class SchedulerManager(Manager):
     def _purge(self) -> None:
         gone = purge.run(self.clients.db, self.clients.settings.jobs.keep_ended_days)
         if any(gone.values()):
-            LOG.info("forgot %d jobs that ended long ago and %d placements", gone["jobs"], gone["placements"])
+            LOG.info("forgot what ended long ago: %s", ", ".join(f"{count} {name}" for name, count in gone.items()))

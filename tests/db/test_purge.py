@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from iaas.common import context, runtime
-from iaas.db import ends, hosts, jobs, purge
+from iaas.db import ec2, ends, hosts, jobs, purge
+from iaas.db.models.ec2 import terminated
 from iaas.db.models.jobs import jobs as table
 from iaas.jobs import purge as purging
 from tests.db.test_quotas import database
@@ -72,3 +73,15 @@ def test_a_placement_goes_with_its_instance_and_strays_of_before_go_too(database
     with database.read(CTX) as tx:
         assert hosts.placement_of(tx, stray) is None
         assert hosts.placement_of(tx, second) is not None
+
+
+def test_a_terminated_instance_is_kept_for_the_hour_it_is_shown(database):
+    shown, old = (runtime.uuid() for _ in range(2))
+    for instance_id in (shown, old):
+        database.write(CTX, add_instance, instance_id)
+        database.write(CTX, ends.forget_instance, instance_id)
+    hour_ago = runtime.time() - ec2.SHOWN_FOR - 1
+    database.write(CTX, lambda tx: tx.execute(terminated.update().where(terminated.c.id == old).values(at=hour_ago)))
+    assert purging.run(database, 90)["terminated"] == 1
+    with database.read(CTX) as tx:
+        assert [row.id for row in ec2.terminated_page(tx, None, 10)] == [shown]

@@ -59,12 +59,15 @@ def version(world: World) -> None:
 def purge(world: World, days: float | None) -> None:
     """Forget jobs that ended over DAYS days ago, of servers and volumes that are gone, and placements of the same.
 
-    Schedulers do so once an hour; this does it now and to the end, in small transactions beside running daemons. What
-    exists keeps its actions, however old.
+    What the EC2 API showed of terminated instances goes after its hour, too. Schedulers do so once an hour; this does
+    it now and to the end, in small transactions beside running daemons. What exists keeps its actions, however old.
     """
     from iaas.jobs import purge as jobs_purge
 
     kept = days or world.settings.jobs.keep_ended_days
     gone = jobs_purge.run(world.db, kept, passes=None)
-    said = f"{gone['jobs']} jobs that ended over {kept:g} days ago and {gone['placements']} placements are gone."
+    said = (
+        f"{gone['jobs']} jobs that ended over {kept:g} days ago, {gone['placements']} placements"
+        f" and {gone['terminated']} terminated instances are gone."
+    )
     world.out.said(said, **gone)

@@ -69,19 +69,6 @@ def test_a_terminated_instance_is_forgotten_after_an_hour(ec2: Ec2):
         client.terminate_instances(InstanceIds=[instance])
 
 
-def test_the_next_end_of_an_instance_prunes_what_the_hour_is_over_for(ec2: Ec2):
-    ec2.cloud.start()
-    client = ec2.client()
-    first, second = ec2.run(count=2)
-    for instance in (first, second):
-        client.terminate_instances(InstanceIds=[instance])
-        client.get_waiter("instance_terminated").wait(InstanceIds=[instance], WaiterConfig=QUICK)
-        hour_ago = runtime.time() - 3601
-        left = ec2.write(lambda tx: tx.all(terminated.select()))
-        assert [row.ec2_id for row in left] == [instance]
-        ec2.write(lambda tx, at=hour_ago: tx.execute(terminated.update().values(at=at)))
-
-
 def test_another_projects_instance_is_not_there(ec2: Ec2):
     (instance,) = ec2.run()
     stranger = ec2.client("stranger")

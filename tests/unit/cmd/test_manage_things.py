@@ -287,8 +287,8 @@ def test_network_options_that_need_another_say_so(manage: Manage, words: str) ->
 def test_a_purge_says_how_much_went(manage: Manage) -> None:
     job_id = job(manage, created_at=0.0, updated_at=runtime.time() - 40 * 86_400)
     manage.database().write(CTX, lambda tx: tx.execute(jobs.jobs.update().values(state="done", live_key=None)))
-    assert manage.json("db", "purge", "--older-than", "50") == {"jobs": 0, "placements": 0}
+    assert manage.json("db", "purge", "--older-than", "50") == {"jobs": 0, "placements": 0, "terminated": 0}
     assert [row["id"] for row in manage.json("job", "list", "--state", "done")] == [job_id]
     said = manage.says("db", "purge", "--older-than", "30")
-    assert "1 jobs that ended over 30 days ago and 0 placements are gone." in said
+    assert "1 jobs that ended over 30 days ago, 0 placements and 0 terminated instances are gone." in said
     assert manage.json("job", "list", "--state", "done") == []
