@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import signal
 import sys
 import time
@@ -154,7 +153,8 @@ def main(argv: Sequence[str]) -> int:
         return 0
     runtime.use("threads")
     log.setup("error")
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs behind it with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     runner = Runner(asked)
     try:
         runner.all()
