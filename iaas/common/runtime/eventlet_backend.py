@@ -19,6 +19,7 @@ eventlet.monkey_patch()
 
 import contextvars  # noqa: E402
 import functools  # noqa: E402
+import gc  # noqa: E402
 import io  # noqa: E402
 import logging  # noqa: E402
 import random  # noqa: E402
@@ -48,6 +49,12 @@ _threading: Any = eventlet.patcher.original("threading")
 # waits for and another gives back wakes nobody; these are never held while a green thread gives way.
 logging.threading = _threading  # type: ignore[attr-defined]
 logging._lock = _threading.RLock()  # type: ignore[attr-defined]
+if logging.lastResort is not None:
+    logging.lastResort.createLock()
+# They compute networks' addresses, too; up to Python 3.11 each such property has one lock, for all networks.
+for _found in gc.get_objects():
+    if type(_found) is functools.cached_property:
+        _found.lock = _threading.RLock()  # type: ignore[attr-defined]
 _select: Any = eventlet.patcher.original("select")
 _socket: Any = eventlet.patcher.original("socket")
 _hub_thread = _threading.get_ident()
