@@ -5,6 +5,7 @@ Source: https://docs.openstack.org/api-ref/identity/v3/#authentication-and-token
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import logging
@@ -39,10 +40,8 @@ class IdentityClient:
         identity = settings.identity
         self._url = identity.url.rstrip("/").removesuffix("/v3") + "/v3"
         self._login = (identity.username, identity.password, identity.project)
-        # a kept connection may have been closed by the other side: once more, then it is an error
-        retries = urllib3.Retry(total=1, redirect=0, status=0, other=0, allowed_methods=None, backoff_factor=0)
-        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
-        self._http = http or urllib3.PoolManager(num_pools=4, maxsize=64, retries=retries, timeout=timeout)
+        self._http = http or _pool()
+        self._is_pool = http is None
         self._lock = runtime.lock()
         self._memory = runtime.lock()  # the caches are not made for several native threads
         self._token: tuple[str, float] | None = None
@@ -174,7 +173,8 @@ class IdentityClient:
             raw = orjson.dumps(body)
             sent["Content-Type"] = "application/json"
         try:
-            response = self._http.request(method, self._url + path, body=raw, headers=sent, redirect=False)
+            with self._connections() as http:
+                response = http.request(method, self._url + path, body=raw, headers=sent, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             LOG.warning("the identity service did not answer %s %s: %s", method, path, type(error).__name__)
             raise errors.Unavailable(reason=_SENTENCE) from None
@@ -182,11 +182,22 @@ class IdentityClient:
             raise _unusable(response.status)
         return response
 
+    def _connections(self) -> contextlib.AbstractContextManager[urllib3.PoolManager]:
+        """The pool, or in a native thread one for this request only: those of green threads have green locks."""
+        return _pool() if self._is_pool and runtime.in_native() else contextlib.nullcontext(self._http)
+
     @staticmethod
     def _token_in(status: int, body: Any) -> Mapping[str, Any]:
         if status not in (200, 201) or not isinstance(body, dict) or "token" not in body:
             raise _unusable(status)
         return body["token"]
+
+
+def _pool() -> urllib3.PoolManager:
+    # a kept connection may have been closed by the other side: once more, then it is an error
+    retries = urllib3.Retry(total=1, redirect=0, status=0, other=0, allowed_methods=None, backoff_factor=0)
+    timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
+    return urllib3.PoolManager(num_pools=4, maxsize=64, retries=retries, timeout=timeout)
 
 
 def _unusable(status: int) -> errors.Unavailable:
