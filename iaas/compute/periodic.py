@@ -29,6 +29,9 @@ def compare_power(manager: ComputeManager) -> None:
     for row in rows:
         power = known.get(row.id)
         state = INSTANCE.state_of(row)
+        if not state.known:
+            LOG.error("server %s is %s, which no state table knows; its power is not written down", row.id, state)
+            continue
         if power is None or state not in (ACTIVE, STOPPED):
             continue
         event = None

@@ -32,7 +32,31 @@ def move(tx: Tx, machine: fsm.Machine, table: sa.Table, row: Any, event: str, **
     :raises StateConflict: another daemon moved the row first.
     """
     before = machine.state_of(row)
-    after = machine.target(event, before, row.id)
+    return _write(tx, machine, table, row, event, before, machine.target(event, before, row.id), changes)
+
+
+def correct(tx: Tx, machine: fsm.Machine, table: sa.Table, row: Any, after: fsm.State, **changes: Any) -> fsm.State:
+    """Give a row whose columns are no state of the table one that is, if they are still what we read.
+
+    :raises InvalidTransition: the row is in a state of the table: only events lead out of that.
+    :raises StateConflict: another daemon moved the row first.
+    """
+    before = machine.state_of(row)
+    if before.known:
+        raise errors.InvalidTransition(event="correct", machine=machine.name, id=row.id, state=f"state {before}")
+    return _write(tx, machine, table, row, "correct", before, after, changes)
+
+
+def _write(
+    tx: Tx,
+    machine: fsm.Machine,
+    table: sa.Table,
+    row: Any,
+    event: str,
+    before: fsm.State,
+    after: fsm.State,
+    changes: dict[str, Any],
+) -> fsm.State:
     values = {"row_id": row.id, **changes}
     for name, old, new in zip(machine.columns, before.columns, after.columns, strict=True):
         values.update({name: new, f"from_{name}": old})

@@ -29,7 +29,7 @@ TRANSITIONS = (
     Transition("deactivate", "api", (ACTIVE,), DEACTIVATED),
     Transition("reactivate", "api", (DEACTIVATED,), ACTIVE),
 )
-IMAGE = Machine("image", ("status",), STATES, TRANSITIONS)
+IMAGE = Machine("image", ("status",), STATES, TRANSITIONS, unknown=("unknown", "error"))
 #: states in which the store holds bytes of the image, or is about to
 WITH_DATA = (SAVING, ACTIVE, DEACTIVATED)
 #: states in which it holds all of them

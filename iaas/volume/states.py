@@ -18,4 +18,4 @@ TRANSITIONS = (
     Transition("fail", "any", (CREATING,), ERROR),
     Transition("delete", "api", (CREATING, AVAILABLE, ERROR), DELETING),
 )
-VOLUME = Machine("volume", ("status",), STATES, TRANSITIONS)
+VOLUME = Machine("volume", ("status",), STATES, TRANSITIONS, unknown=("unknown", "error"))

@@ -16,11 +16,11 @@ from typing import Any, Literal
 from iaas.common import errors, runtime
 from iaas.common.context import RequestContext
 from iaas.compute.api import flavors, keypairs
-from iaas.compute.states import INSTANCE, SCHEDULING
+from iaas.compute.states import DELETING_ERROR, INSTANCE, SCHEDULING
 from iaas.db import client_tokens, codec, instances
 from iaas.db import quotas as quota_rows
 from iaas.db.models.instances import instances as table
-from iaas.db.transitions import move
+from iaas.db.transitions import correct, move
 from iaas.db.tx import DuplicateKey, Tx
 from iaas.jobs import submit
 from iaas.jobs.kinds import BUILD
@@ -282,7 +282,9 @@ def accept_delete(tx: Tx, clients: Any, instance_id: str) -> None:
     """Do :func:`delete` in the caller's transaction."""
     row = instances.get(tx, instance_id)
     refuse_locked(tx.ctx, row)
-    if row.task_state != "deleting":
+    if not INSTANCE.state_of(row).known:  # somebody changed it by hand; who asks may be rid of it all the same
+        correct(tx, INSTANCE, table, row, DELETING_ERROR, updated_at=runtime.time())
+    elif row.task_state != "deleting":
         move(tx, INSTANCE, table, row, "delete", updated_at=runtime.time())
     submit.submit_delete(tx, clients.bell, "instance", instance_id, row.host)
 

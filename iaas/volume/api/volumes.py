@@ -10,7 +10,7 @@ from iaas.common import errors, runtime
 from iaas.common.context import RequestContext
 from iaas.db import codec, hosts, quotas, volumes
 from iaas.db.models.volumes import volumes as table
-from iaas.db.transitions import move
+from iaas.db.transitions import correct, move
 from iaas.db.tx import Tx
 from iaas.jobs import kinds, submit
 from iaas.volume.states import CREATING, DELETING, VOLUME
@@ -155,9 +155,11 @@ def delete(clients: Any, ctx: RequestContext, volume_id: str) -> None:
 
     def write(tx: Tx) -> None:
         row = volumes.get(tx, volume_id)
-        if VOLUME.state_of(row) is DELETING:
-            return
-        move(tx, VOLUME, table, row, "delete", updated_at=runtime.time())
+        state, now = VOLUME.state_of(row), runtime.time()
+        if not state.known:  # somebody changed it by hand; who asks may be rid of it all the same
+            correct(tx, VOLUME, table, row, DELETING, updated_at=now)
+        elif state is not DELETING:
+            move(tx, VOLUME, table, row, "delete", updated_at=now)
         submit.submit_delete(tx, clients.bell, "volume", row.id, row.host)
 
     clients.db.write(ctx, write)

@@ -271,6 +271,29 @@ def test_a_delete_of_a_made_volume_goes_to_its_host_and_may_be_said_twice(api):
     assert len(events(api, made["id"])) == 2
 
 
+def test_a_deletion_that_was_lost_is_asked_for_again(api):
+    made = api.make()
+
+    def lose(tx):
+        assert jobs.supersede(tx, jobs.find_live(tx, "volume", made["id"]))
+        volumes.update(tx, made["id"], host="store1")
+
+    api.clients.db.write(context.admin(), lose)
+    became(api, made["id"], "delete")
+    assert api.request("DELETE", f"/volumes/{made['id']}").status_int == 202
+    assert ("delete_volume", "pending", "volume.store1") in events(api, made["id"])
+
+
+def test_a_volume_in_a_state_no_table_knows_is_shown_and_can_be_deleted(api):
+    made, well = api.make(), api.make()
+    change = table.update().where(table.c.id == made["id"]).values(status="frobnicating")
+    api.clients.db.write(context.admin(), lambda tx: tx.execute(change))
+    shown = {row["id"]: row["status"] for row in api.request("GET", "/volumes/detail").json["volumes"]}
+    assert shown == {made["id"]: "unknown", well["id"]: "creating"}
+    assert api.request("DELETE", f"/volumes/{made['id']}").status_int == 202
+    assert api.show(made["id"])["status"] == "deleting"
+
+
 def test_an_unknown_volume_is_404(api):
     for volume_id in (runtime.uuid(), "nonsense", "%ff"):
         assert api.request("GET", f"/volumes/{volume_id}").status_int == 404
