@@ -137,13 +137,21 @@ class GreenLock:
         self._owner: Any = None
         self._depth = 0
 
-    def acquire(self) -> bool:
+    def acquire(self, *, timeout: float = -1) -> bool:
         me = eventlet.getcurrent()
         if self._owner is not me:
-            self._semaphore.acquire()
+            if not self._taken(timeout):
+                return False
             self._owner = me
         self._depth += 1
         return True
+
+    def _taken(self, timeout: float) -> bool:
+        if timeout < 0 or self._semaphore.balance > 0:
+            return self._semaphore.acquire()
+        with eventlet.Timeout(timeout, False):  # a limit of the semaphore's own would let us pass those who wait
+            return self._semaphore.acquire()
+        return False
 
     def release(self) -> None:
         self._depth -= 1

@@ -37,7 +37,7 @@ class SimLock:
         self._waiting: list[Wait] = []
         self.on_forfeit: Callable[[], None] | None = None
 
-    def acquire(self) -> bool:
+    def acquire(self, *, timeout: float = -1) -> bool:
         me = self._backend.current
         if self._owner is me:
             self._depth += 1
@@ -45,8 +45,7 @@ class SimLock:
         if self._owner is not None:
             wait = self._backend.new_wait()
             self._waiting.append(wait)
-            self._backend.park(wait)  # who lets go makes us the owner
-            return True
+            return bool(self._backend.park(wait, None if timeout < 0 else timeout))  # who lets go makes us the owner
         self._give_to(me)
         return True
 
@@ -75,7 +74,8 @@ class SimLock:
             self._give_to(wait.task)
             self._backend.wake(wait, True)
 
-    __enter__ = acquire
+    def __enter__(self) -> bool:
+        return self.acquire()
 
     def __exit__(self, *exc: Any) -> None:
         self.release()

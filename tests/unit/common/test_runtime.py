@@ -86,6 +86,49 @@ def test_a_lock_can_be_taken_again_by_its_holder_and_keeps_others_out():
     assert seen == ["in"]
 
 
+def test_a_lock_is_waited_for_with_a_limit_and_who_gave_up_is_not_handed_it():
+    lock, seen = runtime.lock(), []
+
+    def impatient():
+        seen.append(lock.acquire(timeout=0.01))
+
+    def patient():
+        if lock.acquire(timeout=60):
+            seen.append("in")
+            lock.release()
+
+    assert lock.acquire(timeout=1)
+    assert lock.acquire(timeout=0.01), "its holder may take it again"
+    lock.release()
+    runtime.spawn(impatient).wait()
+    assert seen == [False]
+    tasks = [runtime.spawn(patient) for _ in range(3)]
+    runtime.sleep(0.01)
+    assert seen == [False]
+    lock.release()
+    for task in tasks:
+        task.wait()
+    assert seen == [False, "in", "in", "in"]
+    with lock:
+        assert lock.acquire(timeout=0)
+        lock.release()
+
+
+def test_who_takes_a_lock_again_with_a_limit_does_not_pass_those_who_wait():
+    if runtime.name() != "eventlet":
+        pytest.skip("only the lock of green threads has a line")
+    lock, seen = runtime.lock(), []
+    lock.acquire()
+    waiting = runtime.spawn(lambda: (lock.acquire(timeout=60), seen.append("waited"), lock.release()))
+    runtime.sleep(0.01)
+    lock.release()
+    assert lock.acquire(timeout=60)
+    seen.append("came again")
+    lock.release()
+    waiting.wait()
+    assert seen == ["waited", "came again"]
+
+
 def test_a_semaphore_says_no_without_waiting():
     seats = runtime.semaphore(1)
     assert seats.acquire(blocking=False)
