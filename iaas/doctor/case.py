@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from iaas.db import jobs as db
 from iaas.db.doctor import ImageSnapshot, Snapshot
-from iaas.doctor.findings import Truth
+from iaas.doctor import unreadable
+from iaas.doctor.findings import Finding, Truth
 from iaas.doctor.wanted import Wanted
+
+T = TypeVar("T")
+#: the parts of a snapshot whose rows are of a table of another name
+TABLES = {"history": "jobs", "groups": "security_groups", "rules": "security_group_rules"}
+READ = ("instances", "jobs", "history", "hosts", "allocations", "volumes", "ports", "fixed_ips", "subnets", "rules")
 
 
 class Case:
     """One visit.
+
+    :ivar judging: the invariant that is looked at
 
     :param grace: seconds for which a resource may be untouched before it is judged; 0: nothing is under way,
         everything is judged
@@ -24,6 +33,9 @@ class Case:
     def __init__(self, rows: Snapshot, truth: Truth, grace: float, images: ImageSnapshot | None = None) -> None:
         self.rows = rows
         self._images = images
+        self.judging = ""
+        self._spoilt: dict[tuple[str, str, str], Finding] = {}
+        self._untold: list[Finding] = []
         self.truth = truth
         self.grace = grace
         self.now = rows.now
@@ -78,6 +90,44 @@ class Case:
     def wanted(self) -> Wanted:
         """What hosts should have in their filters and DHCP servers."""
         return Wanted(self)
+
+    # -- what cannot be read -------------------------------------------------------------------------------------
+
+    def read(self, table: str, row: Any, column: str, how: Callable[[Any], T]) -> T | None:
+        """Return what a column holds, made by ``how``; None where it cannot be read, which is told once."""
+        try:
+            return how(getattr(row, column))
+        except unreadable.ERRORS:
+            self._note(table, row, column)
+            return None
+
+    def numbers(self, table: str, row: Any, columns: Iterable[str]) -> bool:
+        """Whether these columns hold numbers; where one does not, that is told once."""
+        held = [self.read(table, row, column, unreadable.number) for column in columns]
+        return None not in held
+
+    @contextlib.contextmanager
+    def wall(self, subject: str) -> Iterator[None]:
+        """Judge one thing: whatever fails is told, the row at fault by name if it is found, and the next is judged."""
+        try:
+            yield
+        except Exception as error:  # the doctor is most needed where rows are worst
+            tables = ((TABLES.get(name, name), getattr(self.rows, name)) for name in READ)
+            for table, row, column in unreadable.suspects(tables):
+                self._note(table, row, column)
+            self._untold.append(unreadable.of_fault(self.judging, subject, error))
+
+    def untold(self) -> list[Finding]:
+        """Return what could not be judged since this was asked last."""
+        found, self._untold = self._untold, []
+        return found
+
+    def _note(self, table: str, row: Any, column: str) -> None:
+        found = unreadable.of_row(self.judging, table, row, column)
+        if self._spoilt.setdefault((table, found.subject, column), found) is found:
+            self._untold.append(found)
+
+    # -- what may be judged --------------------------------------------------------------------------------------
 
     def old(self, touched_at: float) -> bool:
         """Whether something was last touched before the grace."""

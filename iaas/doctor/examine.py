@@ -74,11 +74,20 @@ def diagnose(
         why = _why_not(row, known, quiet)
         if why is None:
             found.checked += 1
-            found.findings += row.check(case)
+            found.findings += _judged(row, case)
         else:
             found.unchecked.append(Unchecked(row.id, row.sentence, why))
     found.unchecked += [Unchecked(id_, "", why) for id_, why in ELSEWHERE.items() if not only or id_ in only]
     return found
+
+
+def _judged(row: Invariant, case: Case) -> list[Finding]:
+    """Return what breaks one row of the table, and what of it could not be judged."""
+    found: list[Finding] = []
+    case.judging = row.id
+    with case.wall(f"invariant {row.id}"):
+        found.extend(row.check(case))  # one at a time: what was found before a failure is kept
+    return found + case.untold()
 
 
 def _known(truth: Truth, images: Any) -> set[str]:

@@ -20,20 +20,24 @@ ANEW = "The network worker of the host loads it again."
 def let_through_what_they_say(case: Case) -> Iterator[Finding]:
     """I14: what a wired port may send and be sent is what its security groups and its addresses say."""
     for name, rules in case.told("rules"):
-        truth = case.truth.hosts[name]
-        senders, wanted = truth.senders or {}, case.wanted.on(name)
-        for port in _wired(case, name):
-            wrong = [
-                words
-                for words, there, wants in (
-                    ("let through something else than its security groups say", rules, wanted.rules),
-                    ("let it send from other addresses than its own", senders, wanted.senders),
-                )
-                if there.get(port.id) != wants[port.id]
-            ]
-            if wrong and _groups_rest(case, port):
-                what = f"Its filters on {name} {' and '.join(wrong)}."
-                yield Finding("I14", port_name(port), what, port.updated_at, ANEW, "load_anew", name)
+        with case.wall(f"host {name}"):
+            yield from _let_through(case, name, rules)
+
+
+def _let_through(case: Case, name: str, rules: Mapping[str, str]) -> Iterator[Finding]:
+    senders, wanted = case.truth.hosts[name].senders or {}, case.wanted.on(name)
+    for port in _wired(case, name):
+        wrong = [
+            words
+            for words, there, wants in (
+                ("let through something else than its security groups say", rules, wanted.rules),
+                ("let it send from other addresses than its own", senders, wanted.senders),
+            )
+            if there.get(port.id) != wants[port.id]
+        ]
+        if wrong and _groups_rest(case, port):
+            what = f"Its filters on {name} {' and '.join(wrong)}."
+            yield Finding("I14", port_name(port), what, port.updated_at, ANEW, "load_anew", name)
 
 
 def _wired(case: Case, name: str) -> Iterator[Any]:
@@ -52,12 +56,13 @@ def _groups_rest(case: Case, port: Any) -> bool:
 def remote_groups_agree(case: Case) -> Iterator[Finding]:
     """I14: whom a rule for a group lets in are the addresses of the group's ports."""
     for name, members in case.told("members"):
-        wanted = case.wanted.on(name).members
-        for group in case.rows.groups:
-            key = digests.member_key(group.id)
-            if key in wanted and members.get(key) != wanted[key] and _members_rest(case, group):
-                what = f"On {name}, rules for its members let in other addresses than its ports have."
-                yield Finding("I14", f"group {group.id}", what, group.updated_at, ANEW, "load_anew", name)
+        with case.wall(f"host {name}"):
+            wanted = case.wanted.on(name).members
+            for group in case.rows.groups:
+                key = digests.member_key(group.id)
+                if key in wanted and members.get(key) != wanted[key] and _members_rest(case, group):
+                    what = f"On {name}, rules for its members let in other addresses than its ports have."
+                    yield Finding("I14", f"group {group.id}", what, group.updated_at, ANEW, "load_anew", name)
 
 
 def _members_rest(case: Case, group: Any) -> bool:
@@ -75,9 +80,10 @@ def _members_rest(case: Case, group: Any) -> bool:
 def leases_agree(case: Case) -> Iterator[Finding]:
     """I9: DHCP gives each port its addresses, and nobody else."""
     for name, leases in case.told("leases"):
-        wanted = case.wanted.on(name).leases
-        yield from _missing(case, name, leases, wanted)
-        yield from _stale(case, name, leases)
+        with case.wall(f"host {name}"):
+            wanted = case.wanted.on(name).leases
+            yield from _missing(case, name, leases, wanted)
+            yield from _stale(case, name, leases)
 
 
 def _missing(

@@ -10,6 +10,7 @@ from iaas.doctor.case import Case
 from iaas.doctor.findings import Finding
 
 SIZES = ("vcpus", "memory_mb", "disk_gb")
+USED = tuple(f"used_{name}" for name in SIZES)
 RECOUNT = "What the host has sold is counted anew from its allocations."
 
 
@@ -20,11 +21,17 @@ def _host(row: Any) -> str:
 def sold_is_used(case: Case) -> Iterator[Finding]:
     """I3: what a host counts as used is the sum of its allocations."""
     sold: Counter[tuple[str, str]] = Counter()
+    unsure = set()
     for row in case.rows.allocations:
+        if not case.numbers("allocations", row, SIZES):
+            unsure.add(row.host_id)
+            continue
         sold[row.host_id, "running"] += 1
         for name in SIZES:
             sold[row.host_id, name] += getattr(row, name)
     for host in case.rows.hosts:
+        if host.id in unsure:
+            continue
         for name in (*SIZES, "running"):
             used = host.running if name == "running" else getattr(host, f"used_{name}")
             if used != sold[host.id, name]:
@@ -44,6 +51,8 @@ def not_oversold(case: Case) -> Iterator[Finding]:
     """I3: no host has sold more than it has, times its ratio."""
     remedy = "Its ratio or its size was lowered, or it was sold twice: move or delete servers of it."
     for host in case.rows.hosts:
+        if not case.numbers("hosts", host, (*SIZES, *USED, "reserved_memory_mb")):
+            continue
         for name, offered in _offers(host, case.truth.ratios).items():
             if getattr(host, f"used_{name}") > offered:
                 what = f"{name}: {getattr(host, f'used_{name}')} used of {offered:g}."
@@ -57,6 +66,8 @@ def guests_fit(case: Case) -> Iterator[Finding]:
         there = [case.instances[guest] for guest in guests if guest in case.instances]
         host = by_name.get(name)
         if host is None or not all(case.settled(row.id, row.updated_at) for row in there):
+            continue
+        if not all([case.numbers("instances", row, SIZES) for row in there] + [case.numbers("hosts", host, USED)]):
             continue
         for size in SIZES:
             held = sum(getattr(row, size) for row in there)

@@ -93,13 +93,22 @@ def events_are_a_path(case: Case) -> Iterator[Finding]:
     """I13: what an ended job did, in its order, is a path of its kind, and its end is written down."""
     for job in case.rows.history:
         kind = KINDS.get(job.kind)
-        events = codec.load(job.events, [])
+        events = case.read("jobs", job, "events", _events)
         if kind is None or not events:
             continue
         wrong = _first_wrong(kind, events) or _wrong_end(job, events)
         if wrong:
             remedy = "Nothing is repaired: it is a fault of the program; report it with `iaas-manage job show`."
             yield Finding("I13", _name(job), f"{_of(job)}: {wrong}", job.updated_at, remedy)
+
+
+def _events(text: str | None) -> list[dict[str, Any]]:
+    """:raises TypeError: it is not a list of events."""
+    events = codec.load(text, [])
+    for event in events:
+        if not (isinstance(event["event"], str) and isinstance(event["result"], str | None)):
+            raise TypeError("not an event")
+    return events
 
 
 def _first_wrong(kind: Kind, events: list[dict[str, Any]]) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from iaas.db import codec
+from iaas.doctor import unreadable
 from iaas.doctor.case import Case, is_servers
 from iaas.doctor.findings import Finding
 
@@ -25,7 +26,7 @@ def settled(case: Case, port: Any) -> bool:
 
 def addresses_once(case: Case) -> Iterator[Finding]:
     """I9: an address of a network belongs to one port, is of one of its subnets, and lies in that."""
-    cidrs = {row.id: ipaddress.ip_network(row.cidr, strict=False) for row in case.rows.subnets}
+    cidrs = {row.id: case.read("subnets", row, "cidr", unreadable.network) for row in case.rows.subnets}
     owners: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in case.rows.fixed_ips:
         port = case.ports.get(row.port_id)
@@ -35,8 +36,10 @@ def addresses_once(case: Case) -> Iterator[Finding]:
             yield Finding("I9", f"address {row.address}", what, None, "It is freed.", "free_address")
         elif row.network_id != port.network_id:
             yield Finding("I9", port_name(port), f"Its address {row.address} is of another network.", port.updated_at)
-        elif ipaddress.ip_address(row.address) not in cidrs[row.subnet_id]:
-            yield Finding("I9", port_name(port), f"Its address {row.address} is not in {cidrs[row.subnet_id]}.")
+        else:
+            cidr, address = cidrs.get(row.subnet_id), case.read("fixed_ips", row, "address", ipaddress.ip_address)
+            if cidr is not None and address is not None and address not in cidr:
+                yield Finding("I9", port_name(port), f"Its address {row.address} is not in {cidr}.")
     for (network, address), ports in owners.items():
         if len(ports) > 1:
             yield Finding("I9", f"address {address}", f"{len(ports)} ports of network {network} have it.")
@@ -47,7 +50,9 @@ def copies_agree(case: Case) -> Iterator[Finding]:
     for row in case.rows.instances:
         if row.task_state or not case.server_settled(row):
             continue
-        shown = by_port(codec.load(row.network_info, []))
+        shown = case.read("instances", row, "network_info", lambda text: by_port(codec.load(text, [])))
+        if shown is None:
+            continue
         there = {port.id: sorted(ip.address for ip in case.addresses[port.id]) for port in case.ports_of[row.id]}
         if shown != there:
             what = f"It shows {_said(shown)}, its ports have {_said(there)}."
