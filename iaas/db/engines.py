@@ -43,8 +43,12 @@ LOCK_WAIT = 10  # seconds for a lock of another transaction; it is a third of wh
 SQLITE_TRANSIENT = ("locked", "busy", "disk is full", "disk I/O error")
 
 
-SQLITE_WAIT = 10.0  # seconds a writer waits for those of other processes
+SQLITE_WAIT = 10.0  # seconds a transaction waits to be the one writer, in this process and for others together
 LONGEST_PAUSE = 0.012  # between two looks: short enough to lose little, long enough to leave the writer the CPU
+
+
+class WriterBusy(Exception):
+    """Others wrote, or held the database, as long as a writer waits for them."""
 
 
 @dataclass(frozen=True)
@@ -123,16 +127,17 @@ def _sqlite(url: str, patience: float) -> Engine:
     return engine
 
 
-def begin_writing(connection: Connection) -> None:
+def begin_writing(connection: Connection, deadline: float) -> None:
     """Become SQLite's one writer.
 
     Another process may be it.  SQLite would wait for that in C, where no green thread runs, and longer and longer
     between two looks, so that of several busy processes some starve; we look again every few milliseconds.
 
-    :raises OperationalError: others wrote for ten seconds on end.
+    :param deadline: until when to try, by :func:`runtime.monotonic`
+    :raises WriterBusy: others wrote until then.
     """
     raw: Any = connection.connection.dbapi_connection
-    deadline, pause = runtime.monotonic() + SQLITE_WAIT, 0.001
+    pause = 0.001
     raw.execute("PRAGMA busy_timeout=0")
     try:
         while True:
@@ -140,8 +145,10 @@ def begin_writing(connection: Connection) -> None:
                 raw.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or runtime.monotonic() > deadline:
+                if "locked" not in str(error):
                     raise exc.OperationalError("BEGIN IMMEDIATE", None, error) from error
+                if runtime.monotonic() > deadline:
+                    raise WriterBusy("something else holds SQLite's one writer") from error
             runtime.sleep(pause * runtime.rng().uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE)
     finally:

@@ -12,7 +12,8 @@ function inserted: if the row is there, it was committed, and nothing is done tw
 Queries live in ``iaas.db.<aggregate>``, take the ``Tx`` first, and never open, commit or nest.
 
 SQLite has one writer: a lock of the process is taken *before* BEGIN IMMEDIATE, because a green thread that waits
-for SQLite's own lock waits in C and stops everybody.
+for SQLite's own lock waits in C and stops everybody.  Both waits together have one limit; who waited that long is told
+that the database took too long, and does not stand in line again.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ class Database:
         self.statements = 0
         self.name = (self.engine.url.database or "memory").rpartition("/")[2]
         self._open.add(self)
-        self._writer = runtime.lock() if self.dialect == "sqlite" else contextlib.nullcontext()
+        self._writer = runtime.lock()  # of SQLite
         self._reader = self._writer if engines.in_memory(url) else contextlib.nullcontext()
 
     def close(self) -> None:
@@ -253,21 +254,33 @@ class Database:
                 runtime.sleep(runtime.rng().uniform(0.01, min(0.5, 0.02 * 2**attempt)))
             except exc.TimeoutError as error:
                 raise _unavailable(error) from error
+            except engines.WriterBusy as error:
+                raise _unavailable(error, TOO_LONG) from error
         raise AssertionError("unreachable")
 
     def _once(self, ctx: RequestContext, fn: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
-        with self._writer, self.engine.connect() as connection:
-            if self.dialect == "sqlite":
-                engines.begin_writing(connection)
-            tx = Tx(self, connection, ctx)
-            result = fn(tx, *args, **kwargs)
-            try:
-                self._commit(connection)
-            except exc.DBAPIError as error:
-                if not engines.is_transient(error):
-                    raise
-                raise _AnswerLost(result, tx) from error
-            return result, tx._after
+        if self.dialect != "sqlite":
+            with self.engine.connect() as connection:
+                return self._run(Tx(self, connection, ctx), fn, *args, **kwargs)
+        deadline = runtime.monotonic() + engines.SQLITE_WAIT
+        if not self._writer.acquire(timeout=engines.SQLITE_WAIT):
+            raise engines.WriterBusy("others of this process stand in line for SQLite's one writer")
+        try:
+            with self.engine.connect() as connection:
+                engines.begin_writing(connection, deadline)
+                return self._run(Tx(self, connection, ctx), fn, *args, **kwargs)
+        finally:
+            self._writer.release()
+
+    def _run(self, tx: Tx, fn: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
+        result = fn(tx, *args, **kwargs)
+        try:
+            self._commit(tx.connection)
+        except exc.DBAPIError as error:
+            if not engines.is_transient(error):
+                raise
+            raise _AnswerLost(result, tx) from error
+        return result, tx._after
 
     def _commit(self, connection: Connection) -> None:
         connection.commit()
