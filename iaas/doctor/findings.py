@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+def counted(number: int, one: str, more: str | None = None) -> str:
+    """Return ``1 port``, ``2 ports``: a number and its noun, whose plural is ``more`` if an s does not make it."""
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
+
+
 @dataclass(frozen=True)
 class Finding:
     """One breach of an invariant.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from iaas.doctor.case import Case
-from iaas.doctor.findings import Finding
+from iaas.doctor.findings import Finding, counted
 
 SIZES = ("vcpus", "memory_mb", "disk_gb")
 USED = tuple(f"used_{name}" for name in SIZES)
@@ -84,7 +84,7 @@ def sold_where_placed(case: Case) -> Iterator[Finding]:
     for instance_id, rows in sold.items():
         server = case.instances.get(instance_id)
         if server is None:
-            what = f"It is gone and {len(rows)} allocations of it are there."
+            what = f"It is gone and {counted(len(rows), 'allocation of it is', 'allocations of it are')} there."
             yield Finding("I4", f"server {instance_id}", what, None, "They are released.", "release_allocations")
             continue
         for row in rows:

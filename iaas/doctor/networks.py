@@ -10,7 +10,7 @@ from typing import Any
 from iaas.db import codec
 from iaas.doctor import unreadable
 from iaas.doctor.case import Case, is_servers
-from iaas.doctor.findings import Finding
+from iaas.doctor.findings import Finding, counted
 
 COMPARE = "The network worker of the host compares by itself; see its log if this stays."
 
@@ -67,7 +67,7 @@ def by_port(info: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 def _said(ports: dict[str, list[str]]) -> str:
     found = sorted(address for addresses in ports.values() for address in addresses)
-    return f"{len(ports)} ports with {', '.join(found) or 'no address'}"
+    return f"{counted(len(ports), 'port')} with {', '.join(found) or 'no address'}"
 
 
 def servers_are_there(case: Case) -> Iterator[Finding]:

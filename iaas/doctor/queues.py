@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from iaas.doctor.case import Case
-from iaas.doctor.findings import Finding
+from iaas.doctor.findings import Finding, counted
 
 DEAD = "iaas.dead"
 
@@ -17,7 +17,15 @@ def no_dead_letters(case: Case) -> Iterator[Finding]:
             remedy = "Look at them at the broker: a daemon of another release sends what this one cannot read."
             if host is not None:
                 remedy = "The log says what they were; those of a broker inside a daemon are gone when it ends."
-            yield Finding("I15", f"queue {queue}", f"{depth} messages are dead.", None, remedy, None, host)
+            yield Finding(
+                "I15",
+                f"queue {queue}",
+                f"{counted(depth, 'message is', 'messages are')} dead.",
+                None,
+                remedy,
+                None,
+                host,
+            )
 
 
 def drained(case: Case) -> Iterator[Finding]:
@@ -25,4 +33,12 @@ def drained(case: Case) -> Iterator[Finding]:
     for queue, depth, host in case.queues():
         if depth and queue != DEAD:
             remedy = "Start the worker of this topic; a message that is lost costs nothing, the jobs are rows."
-            yield Finding("I15", f"queue {queue}", f"{depth} messages wait.", None, remedy, None, host)
+            yield Finding(
+                "I15",
+                f"queue {queue}",
+                f"{counted(depth, 'message waits', 'messages wait')}.",
+                None,
+                remedy,
+                None,
+                host,
+            )

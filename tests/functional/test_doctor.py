@@ -97,5 +97,5 @@ def test_what_waits_inside_the_process_is_told(cloud):
     client.cast("compute.host1", "dance", context.admin())
     cloud.until(lambda: cloud.transport.depth(rpc.DEAD) == 1)
     found = [str(one) for one in examine(cloud.clients.db, truth(cloud), quiet=True)]
-    assert found == ["I15 queue iaas.dead: 1 messages are dead.", "I15 queue volume: 1 messages wait."]
+    assert found == ["I15 queue iaas.dead: 1 message is dead.", "I15 queue volume: 1 message waits."]
     client.close()

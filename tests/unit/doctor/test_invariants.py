@@ -300,7 +300,7 @@ def a_port_bound_elsewhere(c):
     c.rows.set("ports", {"id": port_of(ACTIVE)}, host="h2")
 
 
-@plant("copies_agree", "I9", ACTIVE, "1 ports with no address")
+@plant("copies_agree", "I9", ACTIVE, "1 port with no address")
 def a_server_that_shows_another_address(c):
     nic = {"port_id": port_of(ACTIVE), "mac": "fa:16:3e:00:00:01", "addresses": []}
     c.rows.set("instances", {"id": ACTIVE}, network_info=json.dumps([nic]))
