@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,29 +46,91 @@ def silent_uploads(tx: Tx, status: str, seconds: float) -> Sequence[sa.Row[Any]]
 # -- blobs ------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What may become of blobs whose image has no right to bytes.
+
+    :ivar deleted: rows of ``blob_gc`` whose image was deleted
+    :ivar given_up: rows of ``blob_gc`` whose image is there, and whose upload was given up
+    :ivar unproven: image id → the status of its row, or None where there is none; nothing says that they may go
+    """
+
+    deleted: list[sa.Row[Any]]
+    given_up: list[sa.Row[Any]]
+    unproven: dict[str, str | None]
+
+
 def bury(tx: Tx, image_id: str, location: str) -> None:
     """Note a blob that must go, in the transaction that deletes its image."""
-    tx.insert_new(blob_gc, image_id=image_id, location=location, created_at=runtime.time())
+    values = {"location": location, "created_at": runtime.time()}
+    if not tx.insert_new(blob_gc, image_id=image_id, **values):  # an upload of it was given up before
+        where = blob_gc.c.image_id == image_id
+        tx.execute(sa.update(blob_gc).where(where).values(removed_at=None, **values))
+
+
+def give_up(tx: Tx, image_id: str, location: str) -> None:
+    """Note that nobody is promised the bytes an upload may still leave of an image: in the transaction that deletes
+    the image, or takes the upload's right away."""
+    bury(tx, image_id, location)
+    removed(tx, image_id)
 
 
 def buried(tx: Tx, limit: int = 1000) -> Sequence[sa.Row[Any]]:
     """Return the blobs that must go, oldest first."""
-    return tx.all(sa.select(blob_gc).order_by(blob_gc.c.created_at).limit(limit))
+    query = sa.select(blob_gc).where(blob_gc.c.removed_at.is_(None))
+    return tx.all(query.order_by(blob_gc.c.created_at).limit(limit))
 
 
-def forget(tx: Tx, image_id: str) -> None:
-    """Note that a blob is gone."""
-    tx.execute(sa.delete(blob_gc).where(blob_gc.c.image_id == image_id))
+def removed(tx: Tx, image_id: str) -> None:
+    """Note that a blob is gone; that it had to go is remembered."""
+    where = (blob_gc.c.image_id == image_id, blob_gc.c.removed_at.is_(None))
+    tx.execute(sa.update(blob_gc).where(*where).values(removed_at=db_now()))
 
 
-def without_right(tx: Tx, image_ids: Sequence[str], statuses: Sequence[str]) -> list[str]:
-    """Return those of ``image_ids`` that are not images in one of ``statuses``: their blobs are nobody's."""
-    rightful: set[str] = set()
+def judge(tx: Tx, image_ids: Sequence[str], with_data: Sequence[str], rest: float) -> Verdict:
+    """Say what may become of the blobs of these images; those that are in one of ``with_data`` are left out.
+
+    :param rest: seconds for which a proof must not have changed: whoever changed it may be removing the blob
+    """
+    found = Verdict([], [], {})
     for at in range(0, len(image_ids), _BATCH):
         ids = image_ids[at : at + _BATCH]
-        query = sa.select(images.c.id).where(images.c.id.in_(ids), images.c.status.in_(statuses))
-        rightful.update(row.id for row in tx.all(query))
-    return [image_id for image_id in image_ids if image_id not in rightful]
+        there = sa.select(images.c.id, images.c.status).where(images.c.id.in_(ids))
+        status = {row.id: row.status for row in tx.all(there)}
+        ripe = (blob_gc.c.removed_at < db_now() - rest).label("ripe")  # NULL: it is among the buried
+        query = sa.select(blob_gc, ripe).where(blob_gc.c.image_id.in_(ids))
+        proofs = {row.image_id: row for row in tx.all(query)}
+        for image_id in ids:
+            if status.get(image_id) in with_data:
+                continue
+            if image_id not in proofs:
+                found.unproven[image_id] = status.get(image_id)
+            elif proofs[image_id].ripe:
+                (found.given_up if image_id in status else found.deleted).append(proofs[image_id])
+    return found
+
+
+def claim(tx: Tx, proof: Any, with_data: Sequence[str]) -> bool:
+    """Let the caller be the one that removes a blob, if its image has no right to it still, and nobody was first.
+
+    :param proof: its row of ``blob_gc``, as it was judged
+    """
+    rightful = sa.exists().where(images.c.id == blob_gc.c.image_id, images.c.status.in_(with_data))
+    where = (blob_gc.c.image_id == proof.image_id, blob_gc.c.removed_at == proof.removed_at, ~rightful)
+    return tx.count(sa.update(blob_gc).where(*where).values(removed_at=db_now())) == 1
+
+
+def forgettable(tx: Tx, seconds: float, limit: int = _BATCH) -> list[str]:
+    """Return some images that are not there, whose bytes went so long ago that no upload of them can wake any more."""
+    there = sa.exists().where(images.c.id == blob_gc.c.image_id)
+    query = sa.select(blob_gc.c.image_id).where(blob_gc.c.removed_at < db_now() - seconds, ~there)
+    return [row.image_id for row in tx.all(query.limit(limit))]
+
+
+def forget(tx: Tx, image_ids: Sequence[str], seconds: float) -> None:
+    """Forget images whose bytes went so long ago; never in the transaction of a deletion, which would wait."""
+    where = (blob_gc.c.image_id.in_(image_ids), blob_gc.c.removed_at < db_now() - seconds)
+    tx.execute(sa.delete(blob_gc).where(*where))
 
 
 # -- what a project stores --------------------------------------------------------------------------------

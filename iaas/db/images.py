@@ -203,7 +203,8 @@ def add(tx: Tx, *, properties: Mapping[str, str], tags: Iterable[str], **values:
     :raises ImageExists: the id is taken, or its last bearer's bytes are not gone yet.
     """
     image_id = values["id"]
-    if tx.one(sa.select(blob_gc.c.image_id).where(blob_gc.c.image_id == image_id)) is not None:
+    unfinished = (blob_gc.c.image_id == image_id, blob_gc.c.removed_at.is_(None))
+    if tx.one(sa.select(blob_gc.c.image_id).where(*unfinished)) is not None:
         raise ImageExists(image_id=image_id)
     try:
         tx.insert(images, **values)

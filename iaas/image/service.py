@@ -145,12 +145,12 @@ def delete(clients: ImageClients, ctx: RequestContext, image_id: str) -> None:
         if row.protected:
             raise images.ImageForbidden(reason=f"Image {image_id} is protected and cannot be deleted.")
         image_blobs.give_back(tx, row.owner, count=1, size=row.size or 0)
-        location = None
-        if states.IMAGE.state_of(row) in states.WITH_DATA:
-            location = row.location or clients.store.location(image_id)
-            image_blobs.bury(tx, image_id, location)
+        location = row.location or clients.store.location(image_id)
+        has_data = states.IMAGE.state_of(row) in states.WITH_DATA
+        note = image_blobs.bury if has_data else image_blobs.give_up  # an upload that broke off may wake still
+        note(tx, image_id, location)
         images.remove(tx, image_id)
-        return location
+        return location if has_data else None
 
     location = clients.db.write(ctx, remove)
     if location is not None:
@@ -161,7 +161,7 @@ def discard(clients: ImageClients, ctx: RequestContext, image_id: str, location:
     """Delete a buried blob; what fails here, the sweep does again."""
     try:
         clients.store.delete(location)
-        clients.db.write(ctx, image_blobs.forget, image_id)
+        clients.db.write(ctx, image_blobs.removed, image_id)
     except Exception:
         LOG.exception("the data of deleted image %s is left to the sweep", image_id)
 

@@ -8,6 +8,7 @@ upload that was thought dead.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from iaas.db.models.images import images as table
 from iaas.db.tx import Tx
 from iaas.image import hashing, inspect, quota, states
 from iaas.image.clients import ImageClients
+from iaas.image.stores import base
 
 LOG = logging.getLogger(__name__)
 #: at most so many bytes are read before the upload looks whether it is still wanted
@@ -82,6 +84,7 @@ class _Upload:
         self._row = row
         self._upload_id = upload_id
         self._lost = False
+        self._commits = False  # whether the store was told to make the bytes a blob
         self._ended = runtime.event()
 
     def run(self, source: Source, announced: int | None, limit: int) -> None:
@@ -93,6 +96,10 @@ class _Upload:
         except inspect.ImageRejected:
             self._give_up("kill")
             raise
+        except base.BlobExists:  # another's bytes: nothing of ours is there
+            self._commits = False
+            self._give_up("requeue")
+            raise
         except BaseException:  # a killed task must not leave the image in saving, either
             self._give_up("requeue")
             raise
@@ -101,6 +108,7 @@ class _Upload:
 
     def _store(self, source: Source, announced: int | None, limit: int) -> tuple[hashing.Ingested, str]:
         store = self._clients.store
+        _check_free(store, self._row.id)
         with (
             store.writer(self._row.id) as writer,
             hashing.Ingest(writer, self._row.disk_format, max_size=limit) as ingest,
@@ -113,6 +121,7 @@ class _Upload:
             done = ingest.finish()
             self._beat()
             self._check()
+            self._commits = True
             return done, writer.commit()
 
     def _activate(self, done: hashing.Ingested, location: str) -> None:
@@ -157,6 +166,8 @@ class _Upload:
             row = images.uploading(tx, self._row.id, self._upload_id)
             if row is not None:
                 transitions.move(tx, states.IMAGE, table, row, event, upload_id=None, upload_at=None)
+                if self._commits:  # our blob may be there, or come
+                    image_blobs.give_up(tx, row.id, self._clients.store.location(row.id))
 
         try:
             self._clients.db.write(self._ctx, give_up)
@@ -177,3 +188,14 @@ class _Upload:
     def _check(self) -> None:
         if self._lost:
             raise UploadLost(image_id=self._row.id)
+
+
+def _check_free(store: base.Store, image_id: str) -> None:
+    """Look before a byte is read: what is found when an upload died is taken for its own, and removed.
+
+    :raises BlobExists: the store has bytes of the image, of an upload that woke late or of which the database knows
+        nothing.
+    """
+    with contextlib.suppress(base.BlobMissing):
+        store.size(store.location(image_id))
+        raise base.BlobExists(image_id=image_id)

@@ -129,7 +129,9 @@ def test_an_id_is_not_used_again_before_its_blob_is_gone(db):
         add(db, id=image_id)
     with db.read(CTX) as tx:
         assert [row.location for row in image_blobs.buried(tx)] == ["file:" + image_id]
-    db.write(CTX, image_blobs.forget, image_id)
+    db.write(CTX, image_blobs.removed, image_id)
+    with db.read(CTX) as tx:
+        assert image_blobs.buried(tx) == []
     assert add(db, id=image_id) == image_id
     with pytest.raises(images.ImageExists):
         add(db, id=image_id)
@@ -162,11 +164,57 @@ def test_an_upload_that_gave_a_sign_of_life_is_not_taken_over(db):
     assert not db.write(CTX, image_blobs.take_over, row, runtime.uuid())
 
 
-def test_blobs_without_right_are_those_of_no_image_or_of_one_without_data(db):
-    queued, active, gone = add(db), add(db, status="active"), runtime.uuid()
+def test_blobs_are_judged_by_their_images_and_by_what_was_given_up(db):
+    queued, active, given_up, dead, deleted, buried, gone = (runtime.uuid() for _ in range(7))
+    for image_id, status in ((queued, "queued"), (active, "active"), (given_up, "queued"), (dead, "killed")):
+        add(db, id=image_id, status=status)
+    for image_id in (given_up, active, deleted):
+        db.write(CTX, image_blobs.give_up, image_id, "file:" + image_id)
+    db.write(CTX, image_blobs.bury, buried, "file:" + buried)
+    every = [queued, active, given_up, dead, deleted, buried, gone]
+
+    def judged(rest):
+        with db.read(CTX) as tx:
+            return image_blobs.judge(tx, every, ["saving", "active"], rest)
+
+    assert judged(60).deleted == judged(60).given_up == [], "they were noted a moment ago"
+    found = judged(-1)
+    assert [row.image_id for row in found.deleted] == [deleted]
+    assert [row.image_id for row in found.given_up] == [given_up]
+    assert found.unproven == {queued: "queued", dead: "killed", gone: None}
+
+
+def test_of_two_that_want_to_remove_a_blob_one_may(db):
+    image_id = add(db)
+    db.write(CTX, image_blobs.give_up, image_id, "file:" + image_id)
     with db.read(CTX) as tx:
-        found = image_blobs.without_right(tx, [queued, active, gone], ["saving", "active"])
-    assert found == [queued, gone]
+        proof = image_blobs.judge(tx, [image_id], ["active"], -1).given_up[0]
+    assert not db.write(CTX, image_blobs.claim, proof, ["queued"])
+    assert db.write(CTX, image_blobs.claim, proof, ["active"])
+    assert not db.write(CTX, image_blobs.claim, proof, ["active"])
+
+
+def test_an_image_deleted_after_an_upload_of_it_was_given_up_is_buried(db):
+    image_id = add(db)
+    db.write(CTX, image_blobs.give_up, image_id, "file:" + image_id)
+    db.write(CTX, image_blobs.bury, image_id, "file:" + image_id)
+    with db.read(CTX) as tx:
+        assert [row.image_id for row in image_blobs.buried(tx)] == [image_id]
+
+
+def test_only_what_cannot_come_back_is_forgotten(db):
+    waiting, first, second, buried = add(db), *(runtime.uuid() for _ in range(3))
+    for image_id in (waiting, first, second):
+        db.write(CTX, image_blobs.give_up, image_id, "file:" + image_id)
+    db.write(CTX, image_blobs.bury, buried, "file:" + buried)
+    with db.read(CTX) as tx:
+        assert image_blobs.forgettable(tx, 60) == []
+        assert sorted(image_blobs.forgettable(tx, -1)) == sorted([first, second])
+    db.write(CTX, image_blobs.forget, [first], 60)
+    db.write(CTX, image_blobs.forget, [second, buried], -1)
+    with db.read(CTX) as tx:
+        assert image_blobs.forgettable(tx, -1) == [first]
+        assert [row.image_id for row in image_blobs.buried(tx)] == [buried]
 
 
 def test_what_a_project_stores_has_limits_that_hold(db):

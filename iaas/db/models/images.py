@@ -61,14 +61,17 @@ image_members = base.table(
 )
 sa.Index("ix_image_members_member", image_members.c.member_id)
 
-#: written in the transaction that deletes an image; gone when the blob is
+#: images whose bytes were given up: written in the transaction that does so, and kept for a while after they are
+#: gone, for whatever an upload that wakes late leaves behind is proven by it
 blob_gc = base.table(
     base.IMAGE,
     "blob_gc",
     base.uuid("image_id", primary_key=True),
     base.text("location", nullable=False),
     base.time("created_at", nullable=False),
+    base.time("removed_at"),  # by the database's clock; NULL: the bytes are still to be removed
 )
+sa.Index("ix_blob_gc_removed", blob_gc.c.removed_at, blob_gc.c.created_at)
 
 #: what a project stores; ``""`` is no project. Kept by conditional UPDATEs beside the rows they count
 image_usages = base.table(

@@ -418,18 +418,3 @@ def test_an_upload_that_wakes_late_leaves_the_bytes_of_the_one_after_it(api):
     finally:
         points.watch(before)
     assert api.request("GET", file(image), ctx=alice).data == b"second"
-
-
-@pytest.mark.parametrize("age", [100, -3600], ids=["old", "from before the clock was set back"])
-def test_a_blob_of_no_image_is_swept_once_it_is_old(api, age):
-    with api.store.writer(runtime.uuid()) as writer:
-        writer.write(b"orphan")
-        location = writer.commit()
-    kept = api.make(alice)
-    sweep.run(api.clients)
-    assert len(api.blobs()) == 2
-    for blob in (api.folder / "images").iterdir():
-        os.utime(blob, (runtime.time() - age,) * 2)
-    sweep.run(api.clients)
-    assert api.blobs() == [kept["id"]]
-    assert api.store.image_id(location) not in api.blobs()
