@@ -17,7 +17,6 @@ How a failure is read, and how a job, a driver or a fault joins: docs/recipes/jo
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import os
@@ -29,20 +28,25 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from tools import arguments  # noqa: E402
+
 SHOWN = 10  # failing seeds told in full
+#: what every protection is removed without: its histories are whole, and each ends at the first that fails
+NOT_OF_ALL = ("trace", "shrink", "first", "all", "without", "only", "clients", "operations")
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = _options(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of a history
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, __file__, *(sys.argv[1:] if argv is None else argv)])  # noqa: S606  ourselves
-    from tests.simulation import mutations, world_run
+    from tests.simulation import world_run
 
+    _check(parser, options)
     if options.list:
         return _list()
-    if options.mutation and options.mutation not in ("all", *mutations.MUTATIONS):
-        sys.exit(f"There is no mutation {options.mutation}; there are: {', '.join(mutations.MUTATIONS)}.")
     world_run.make_ready()
     if options.mutation == "all":
         return _remove_all(options)
@@ -55,24 +59,39 @@ def main(argv: list[str] | None = None) -> int:
             operations=options.operations,
             trace=options.trace,
         )
-        for seed in range(options.seed, options.seed + options.count)
+        for seed in _seeds(options)
     ]
+    return _run(plans, options)
+
+
+def _run(plans: list[Any], options: argparse.Namespace) -> int:
+    """Run the histories, tell what came of them, and return the exit status."""
+    from tests.simulation import world_run
+
     stop_at_first = options.first or (options.mutation is not None and not options.all)
     report = Report(options)
-    with contextlib.suppress(KeyboardInterrupt):  # what is done is told
+    status = 0
+    try:
         for outcome in world_run.run_all(plans, options.jobs, lambda done: stop_at_first and bool(done.findings)):
             report.add(outcome)
+    except KeyboardInterrupt:  # what is done is told
+        status = 130
     report.end()
-    if options.shrink and report.failed:
+    if options.shrink and report.failed and not status:
         _shrink(plans, report)
-    return 1 if report.failed else 0
+    return status or (1 if report.failed else 0)
 
 
-def _options(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=1, help="the first seed (1)")
-    parser.add_argument("--count", type=int, default=1, help="how many seeds, one after the other (1)")
-    parser.add_argument("--jobs", type=int, default=1, help="how many at the same time (1)")
+def _seeds(options: argparse.Namespace) -> range:
+    return range(options.seed, options.seed + options.count)
+
+
+def _parser() -> arguments.Parser:
+    parser = arguments.Parser(__doc__)
+    count = arguments.count
+    parser.add_argument("--seed", type=arguments.whole, default=1, help="the first seed (1)")
+    parser.add_argument("--count", type=count, default=1, help="how many seeds, one after the other (1)")
+    parser.add_argument("--jobs", type=count, default=1, help="how many at the same time (1)")
     parser.add_argument("--trace", action="store_true", help="print everything that happened")
     parser.add_argument("--shrink", action="store_true", help="look for the smallest failure behind the first one")
     parser.add_argument("--first", action="store_true", help="stop at the first seed that fails")
@@ -80,20 +99,39 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="with --mutation: run every seed")
     parser.add_argument("--without", action="append", default=[], metavar="FAULT", help="leave a kind of fault out")
     parser.add_argument("--only", action="append", default=[], metavar="FAULT", help="leave all other kinds out")
-    parser.add_argument("--clients", type=int, nargs="+", metavar="N", help="only these of the seed's clients")
-    parser.add_argument("--operations", type=int, metavar="N", help="at most so many operations of each client")
-    parser.add_argument("--json", metavar="FILE", help="write what came of it there, for programs")
+    parser.add_argument(
+        "--clients", type=arguments.at_least(0), nargs="+", metavar="N", help="only these of the seed's clients"
+    )
+    parser.add_argument("--operations", type=count, metavar="N", help="at most so many operations of each client")
+    parser.add_argument("--json", type=arguments.target, metavar="FILE", help="write what came of it for programs")
     parser.add_argument("--list", action="store_true", help="name the faults, points and mutations")
-    return parser.parse_args(argv)
+    return parser
+
+
+def _check(parser: arguments.Parser, options: argparse.Namespace) -> None:
+    """End with a sentence if something is named that there is not, or options are given that do nothing here."""
+    from tests.simulation import mutations, world_clients
+    from tests.simulation.world_faults import HIGHEST
+
+    for kind in (*options.without, *options.only):
+        if kind not in HIGHEST:
+            parser.error(arguments.no_such("fault", kind, HIGHEST))
+    if options.mutation and options.mutation not in ("all", *mutations.MUTATIONS):
+        parser.error(arguments.no_such("mutation", options.mutation, ("all", *mutations.MUTATIONS)))
+    if options.all and not options.mutation:
+        parser.error("--all goes with --mutation; without it every seed is run anyway")
+    if options.mutation == "all" and (idle := [name for name in NOT_OF_ALL if getattr(options, name)]):
+        parser.error(f"--{idle[0]} does not go with --mutation all; name one mutation")
+    for seed in _seeds(options) if options.clients else ():
+        there = len(world_clients.sizes(seed))
+        if max(options.clients) >= there:
+            parser.error(f"seed {seed} has no client {max(options.clients)}; it has the clients 0 to {there - 1}")
 
 
 def _without(options: argparse.Namespace) -> tuple[str, ...]:
     """Return the kinds of faults that are left out."""
     from tests.simulation.world_faults import HIGHEST
 
-    unknown = [kind for kind in (*options.without, *options.only) if kind not in HIGHEST]
-    if unknown:
-        sys.exit(f"There is no fault {unknown[0]!r}; there are: {', '.join(HIGHEST)}.")
     others = [kind for kind in HIGHEST if options.only and kind not in options.only]
     return tuple(dict.fromkeys((*options.without, *others)))
 
@@ -137,6 +175,7 @@ class Report:
         from tests.simulation import world_faults
 
         if not self.done:
+            print("nothing is known: it was stopped before the first seed ended")
             return
         wall = time.monotonic() - self._begun
         missed = [point for point in world_faults.points() if not self._crashed[point]]
@@ -156,7 +195,7 @@ class Report:
             first = min(outcome.seed for outcome in self.failed)
             print(f"look closer: tools/simulate.py --seed {first} --shrink   or   --seed {first} --trace")
         if self.options.json:
-            Path(self.options.json).write_text(json.dumps(self._plain()))
+            self.options.json.write_text(json.dumps(self._plain()))
 
     def _plain(self) -> dict[str, Any]:
         return {
@@ -196,7 +235,7 @@ def _remove_all(options: argparse.Namespace) -> int:
     for name in mutations.MUTATIONS:
         begun, tried = time.monotonic(), 0
         first = mutations.KNOWN.get(name, options.seed)
-        seeds = [first, *(seed for seed in range(options.seed, options.seed + options.count) if seed != first)]
+        seeds = [first, *(seed for seed in _seeds(options) if seed != first)]
         plans = [world_run.Plan(seed, mutation=name) for seed in seeds]
         found = None
         for outcome in world_run.run_all(plans, options.jobs, lambda done: bool(done.findings)):
@@ -208,7 +247,7 @@ def _remove_all(options: argparse.Namespace) -> int:
     missed = [name for name, how in caught.items() if how is None]
     print(f"{len(caught) - len(missed)} of {len(caught)} protections are missed when they are gone")
     if options.json:
-        Path(options.json).write_text(json.dumps(caught))
+        options.json.write_text(json.dumps(caught))
     return 1 if missed else 0
 
 

@@ -197,14 +197,19 @@ class Client(Asker):
         mine += [id_ for id_ in ids if verb == "create" and id_ not in mine]
 
 
+def sizes(seed: int) -> list[tuple[type[Asker], int]]:
+    """Return a seed's clients: two to five with three to nine things to do each, and one with images."""
+    chance = random.Random(f"{seed} crowd")
+    found: list[tuple[type[Asker], int]] = [(Client, chance.randint(3, 9)) for _ in range(chance.randint(2, 5))]
+    found.append((Uploader, chance.randint(2, 5)))
+    return found
+
+
 def crowd(world: World, only: Collection[int] | None, operations: int | None) -> list[Asker]:
-    """Return the clients of a world: two to five with three to nine things to do each, and one with images."""
-    chance = random.Random(f"{world.seed} crowd")
-    sizes: list[tuple[type[Asker], int]] = [(Client, chance.randint(3, 9)) for _ in range(chance.randint(2, 5))]
-    sizes.append((Uploader, chance.randint(2, 5)))
+    """Return the clients of a world, or ``only`` those of some numbers, with at most so many ``operations`` each."""
     return [
         kind(world, number, size if operations is None else min(size, operations))
-        for number, (kind, size) in enumerate(sizes)
+        for number, (kind, size) in enumerate(sizes(world.seed))
         if only is None or number in only
     ]
 

@@ -36,20 +36,29 @@ def account(source: str, environment: Mapping[str, str]) -> dict[str, str]:
             text = Path(path).read_text()
         except OSError as error:
             raise NoAccount(f"{path} cannot be read: {error.strerror}") from None
-        found = _of_yaml(path, text, name) if path.endswith((".yaml", ".yml")) else _of_rc(text)
+        except UnicodeDecodeError:
+            raise NoAccount(f"{path} cannot be read: it is not text") from None
+        found = _of_yaml(path, text, name) if path.endswith((".yaml", ".yml")) else _of_rc(path, text)
     missing = [name for name in NEEDED if not found.get(name)]
     if missing:
         raise NoAccount(f"{source} does not say {', '.join(missing)}")
     return found
 
 
-def _of_rc(text: str) -> dict[str, str]:
-    words = (shlex.split(line, comments=True) for line in text.splitlines() if line.strip().startswith("export "))
+def _of_rc(path: str, text: str) -> dict[str, str]:
+    lines = [line for line in text.splitlines() if line.strip().startswith("export ")]
+    try:
+        words = [shlex.split(line, comments=True) for line in lines]
+    except ValueError as error:
+        raise NoAccount(f"{path} is no openrc: {error}") from None
     return dict(word.split("=", 1) for line in words for word in line[1:] if "=" in word)
 
 
 def _of_yaml(path: str, text: str, name: str) -> dict[str, str]:
-    clouds = (yaml.safe_load(text) or {}).get("clouds") or {}
+    try:
+        clouds = dict((yaml.safe_load(text) or {}).get("clouds") or {})
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError):
+        raise NoAccount(f"{path} is no clouds.yaml") from None
     name = name or (next(iter(clouds)) if len(clouds) == 1 else "")
     if name not in clouds:
         raise NoAccount(f"{path} has the clouds {', '.join(clouds) or 'none'}: say which, as {path}:NAME")
@@ -90,7 +99,7 @@ class AnyCloud:
         return ""
 
 
-def watched(pids: Iterable[int], pattern: str | None) -> Processes | None:
+def watched(pids: Iterable[int], pattern: re.Pattern[str] | None) -> Processes | None:
     """Return the processes named by number and by a pattern of their command lines, or None if none is asked for.
 
     :raises NoAccount: there is no such process.
@@ -98,7 +107,7 @@ def watched(pids: Iterable[int], pattern: str | None) -> Processes | None:
     chosen = list(pids)
     if not chosen and not pattern:
         return None
-    processes = Processes(chosen, re.compile(pattern) if pattern else None, without=os.getpid())
+    processes = Processes(chosen, pattern, without=os.getpid())
     if not processes.found():
         raise NoAccount("no process of that number or pattern runs here")
     return processes

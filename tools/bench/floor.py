@@ -9,7 +9,6 @@ them and write them to a file.  No HTTP, no inspection, no database.  Above it, 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import queue
@@ -20,8 +19,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tools import arguments
 
 MIB = 1 << 20
 BATCH, BUFFERS, PIECE = 2 * MIB, 4, MIB // 16
@@ -99,17 +102,17 @@ def upload(folder: Path, megabytes: int) -> tuple[float, float]:
 def alone(step: Callable[[memoryview], object], megabytes: int) -> float:
     """Return the MB/s of one step of ``megabytes`` in memory."""
     batch, begun = memoryview(bytearray(BATCH)), time.perf_counter()
-    for _ in range(megabytes * MIB // BATCH):
-        step(batch)
+    for sent in range(0, megabytes * MIB, BATCH):
+        step(batch[: megabytes * MIB - sent])
     return megabytes * MIB / (time.perf_counter() - begun) / 1e6
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--image-mb", type=int, default=256, help="MiB of an upload (default %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="uploads (default %(default)s)")
-    parser.add_argument("--dir", type=Path, help="where the file is written (default: the folder for temporary files)")
-    asked = parser.parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = arguments.Parser(__doc__)
+    parser.add_argument("--image-mb", type=arguments.count, default=256, help="MiB of an upload (default %(default)s)")
+    parser.add_argument("--rounds", type=arguments.count, default=5, help="uploads (default %(default)s)")
+    parser.add_argument("--dir", type=arguments.folder, help="where the file is written (default: TMPDIR)")
+    asked = parser.parse_args(argv)
     for name in ("md5", "sha512"):
         pace = alone(hashlib.new(name, usedforsecurity=False).update, asked.image_mb)
         print(f"{name:7} alone, in memory  {pace:6.0f} MB/s")

@@ -5,9 +5,10 @@ Run it once per back-end: ``IAAS_RUNTIME=eventlet python tools/bench/ingest.py -
 
 from __future__ import annotations
 
-import argparse
 import resource
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from iaas.common import runtime, units
@@ -16,6 +17,12 @@ runtime.use(runtime.name())  # eventlet patches the standard library, so before 
 
 from iaas.image import hashing  # noqa: E402
 from iaas.image.stores import base, file  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tools import arguments  # noqa: E402
+
+UPLOADS = 8  # at the same time, each a part of the size
 
 
 class _Nowhere(base.Writer):
@@ -80,11 +87,12 @@ def measure(name: str, writers: list[base.Writer], size_mb: int, chunk_size: int
     )
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--size-mb", type=int, default=1024)
-    options.add_argument("--dir", type=Path, default=None)
-    chosen = options.parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    options = arguments.Parser(__doc__)
+    size = arguments.at_least(UPLOADS)
+    options.add_argument("--size-mb", type=size, default=1024, help="MiB of each measurement (default %(default)s)")
+    options.add_argument("--dir", type=arguments.folder, help="where it is stored (default: TMPDIR)")
+    chosen = options.parse_args(argv)
     with tempfile.TemporaryDirectory(dir=chosen.dir) as folder:
         store = file.FileStore(Path(folder) / "images")
         measure("warm-up", [_Nowhere()], 64, units.MIB)
@@ -95,8 +103,8 @@ def main() -> None:
             name = f"file, {chunk_kib} KiB chunks"
             measure(name, [store.writer(image_id)], chosen.size_mb, chunk_kib * units.KIB)
             store.delete(store.location(image_id))
-        writers: list[base.Writer] = [store.writer(runtime.uuid()) for _ in range(8)]
-        measure("file, 8 uploads", writers, chosen.size_mb // 8, units.MIB)
+        writers: list[base.Writer] = [store.writer(runtime.uuid()) for _ in range(UPLOADS)]
+        measure(f"file, {UPLOADS} uploads", writers, chosen.size_mb // UPLOADS, units.MIB)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from bench.goals import GOALS, PEER, Figure, words
 from rich.console import Console
 from rich.table import Table
 
+from tools import arguments
+
 COLUMNS = ("what", "median", "unit", "p95", "n", "CPU-ms", "SQL", "others", "goal", "OpenStack", "its CPU-ms")
 
 
@@ -75,9 +77,11 @@ def write(figures: list[Figure], file: Path, **about: object) -> None:
 
 
 def read(file: Path) -> dict[str, dict[str, Any]]:
-    """Return the figures of a file that :func:`write` made, by name; of one measured again the latest."""
-    lines = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
-    return {line["name"]: line for line in lines}
+    """Return the figures of a file that :func:`write` made, by name; of one measured again the latest.
+
+    :raises Refused: the file cannot be read, or is none of those.
+    """
+    return {line["name"]: line for line in arguments.json_lines(file, {"name": str, "median": (int, float)})}
 
 
 def compare(first: dict[str, dict[str, Any]], second: dict[str, dict[str, Any]], names: Sequence[str]) -> None:

@@ -28,8 +28,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT)]
@@ -40,6 +41,8 @@ from bench.client import Client, Refused  # noqa: E402
 from bench.cloud import Cloud, until  # noqa: E402
 from bench.goals import Figure  # noqa: E402
 
+from tools import arguments  # noqa: E402
+
 WORK: dict[str, Callable[[work.Bench], Iterator[Figure]]] = {
     "token": work.tokens, "image": work.images, "get": work.gets, "boot": work.boot, "boots": work.boots,
     "netboot": work.networked, "list": work.lists, "idle": work.idle,
@@ -47,24 +50,47 @@ WORK: dict[str, Callable[[work.Bench], Iterator[Figure]]] = {
 STARTS = 3
 
 
-def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options() -> arguments.Parser:
+    parser = arguments.Parser(__doc__)
+    count, numbers = arguments.count, arguments.counts
     what = parser.add_argument_group("what is measured")
     what.add_argument("--only", action="append", choices=["start", *WORK], help="measure this; may be repeated")
     what.add_argument("--growth", action="store_true", help="boots and lists beside more and more servers and hosts")
-    what.add_argument("--image-mb", type=int, default=256, help="MiB of the image (default %(default)s)")
-    what.add_argument("--boots", type=int, default=100, help="servers of the workloads of many (default %(default)s)")
+    what.add_argument("--image-mb", type=count, default=256, help="MiB of the image (default %(default)s)")
+    what.add_argument("--boots", type=count, default=100, help="servers of the workloads of many (default %(default)s)")
     which = parser.add_argument_group("which cloud (without --cloud: one of its own)")
     which.add_argument("--cloud", metavar="SOURCE", help="openrc, clouds.yaml[:NAME] or env: one that is there")
-    which.add_argument("--pids", default="", help="with --cloud: its processes, by number, separated by commas")
-    which.add_argument("--process-pattern", metavar="REGEX", help="with --cloud: its processes, by command line")
-    which.add_argument("--dir", type=Path, help="where an own cloud's folder is made (default: a temporary one)")
+    which.add_argument("--pids", type=numbers, default=[], help="with --cloud: its processes by number, with commas")
+    which.add_argument("--process-pattern", type=arguments.pattern, metavar="REGEX",
+                       help="with --cloud: its processes, by command line")  # fmt: skip
+    which.add_argument("--dir", type=arguments.folder, help="where an own cloud's folder is made (default: TMPDIR)")
     which.add_argument("--set", action="append", default=[], metavar="GROUP.OPTION=VALUE", help="an own cloud's option")
     told = parser.add_argument_group("how it is told")
-    told.add_argument("--json", type=Path, metavar="FILE", help="append a JSON line for each figure")
+    told.add_argument("--json", type=arguments.target, metavar="FILE", help="append a JSON line for each figure")
     told.add_argument("--label", default="", help="what the run is called in its output")
-    told.add_argument("--compare", nargs=2, type=Path, metavar=("A", "B"), help="print two such files side by side")
+    told.add_argument("--compare", nargs=2, type=_run, metavar=("A", "B"), help="print two such files side by side")
     return parser
+
+
+def _run(text: str) -> tuple[str, dict[str, dict[str, Any]]]:
+    """An earlier run: what its file is called, and its figures."""
+    return Path(text).stem, report.read(Path(text))
+
+
+def _check(parser: arguments.Parser, args: argparse.Namespace) -> None:
+    """End with a sentence if options do not go together, or an option of the cloud is none."""
+    from iaas.common import conf
+
+    if args.cloud and (args.growth or args.dir or args.set or "start" in (args.only or ())):
+        parser.error("--growth, --dir, --set and --only start are about a cloud of its own, not with --cloud")
+    if args.growth and args.only:
+        parser.error("--growth measures all of its figures; --only does not go with it")
+    if not args.cloud and (args.pids or args.process_pattern):
+        parser.error("--pids and --process-pattern go with --cloud; of a cloud of its own the processes are known")
+    try:
+        conf.load([], args.set)
+    except conf.ConfigError as error:
+        parser.error(f"argument --set: {error}")
 
 
 def starts(cloud: Cloud, bench: work.Bench) -> Iterator[Figure]:
@@ -103,8 +129,7 @@ def own(args: argparse.Namespace) -> list[Figure]:
 
 def others(args: argparse.Namespace) -> list[Figure]:
     """Measure a cloud that is there, and remove what was made in it."""
-    pids = [int(word) for word in args.pids.split(",") if word]
-    watched = anycloud.watched(pids, args.process_pattern)
+    watched = anycloud.watched(args.pids, args.process_pattern)
     cloud = AnyCloud(anycloud.account(args.cloud, os.environ), watched)
     bench = work.Bench(cloud, Client(cloud.account()).login(), args.image_mb, args.boots)
     figures = []
@@ -133,17 +158,15 @@ def _told(figures: Iterator[Figure]) -> Iterator[Figure]:
         yield figure
 
 
-def main() -> int:
-    sys.setswitchinterval(0.0005)  # the clients are threads of one interpreter; let none wait long for its turn
+def main(argv: Sequence[str] | None = None) -> int:
     parser = options()
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.compare:
-        report.compare(*map(report.read, args.compare), names=[file.stem for file in args.compare])
+        names, runs = zip(*args.compare, strict=True)
+        report.compare(*runs, names=names)
         return 0
-    if args.cloud and (args.growth or args.dir or args.set or "start" in (args.only or ())):
-        parser.error("--growth, --dir, --set and --only start are about a cloud of its own, not with --cloud")
-    if not args.cloud and (args.pids or args.process_pattern):
-        parser.error("--pids and --process-pattern go with --cloud; of a cloud of its own the processes are known")
+    _check(parser, args)
+    sys.setswitchinterval(0.0005)  # the clients are threads of one interpreter; let none wait long for its turn
     try:
         figures = others(args) if args.cloud else own(args)
     except (anycloud.NoAccount, Refused, OSError) as error:

@@ -207,12 +207,14 @@ def server(name: str) -> Iterator[str]:
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    from tools import arguments
+
+    parser, count = arguments.Parser(__doc__), arguments.count
     known = ("sqlite", "mariadb", "postgresql")
     parser.add_argument("--database", action="append", choices=known, help="may be repeated (default: all three)")
-    parser.add_argument("--schedulers", type=int, default=8, help="processes (default %(default)s)")
-    parser.add_argument("--boots", type=int, default=5000, help="servers that are accepted (default %(default)s)")
-    parser.add_argument("--slots", type=int, default=4000, help="servers that fit (default %(default)s)")
+    parser.add_argument("--schedulers", type=count, default=8, help="processes (default %(default)s)")
+    parser.add_argument("--boots", type=count, default=5000, help="servers that are accepted (default %(default)s)")
+    parser.add_argument("--slots", type=count, default=4000, help="servers that fit (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="a JSON line for each database")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)

@@ -13,7 +13,6 @@ server that fits nowhere, whose refusal says why.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import logging
@@ -21,7 +20,10 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+import sqlalchemy as sa
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
@@ -33,6 +35,8 @@ runtime.use("threads")
 from bench import fill, inside  # noqa: E402
 
 from iaas.db.models.controller import CONTROLLER  # noqa: E402
+from iaas.db.tx import Database  # noqa: E402
+from tools import arguments  # noqa: E402
 
 WARM = 5
 
@@ -66,24 +70,43 @@ def measure(url: str, hosts: int, boots: int, policy: str) -> dict[str, dict[str
             }
     finally:
         clients.close()
-        if not url.startswith("sqlite"):
-            CONTROLLER.drop_all(database.engine)
+        CONTROLLER.drop_all(database.engine)
         database.close()
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hosts", default="10,100,1000,10000", help="how many hosts (default %(default)s)")
-    parser.add_argument("--boots", type=int, default=60, help="servers placed per size (default %(default)s)")
+def empty_database(text: str) -> str:
+    """The URL of a database that can be reached and has no tables: at the end those of a controller are dropped."""
+    try:
+        url = sa.make_url(text)
+        database = Database(text)
+    except (sa.exc.ArgumentError, ImportError, ValueError):
+        raise arguments.Refused("it is no URL of a database whose driver is here") from None
+    shown = url.render_as_string(hide_password=True)
+    try:
+        tables = sa.inspect(database.engine).get_table_names()
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        raise arguments.Refused(f"{shown} cannot be used: {getattr(error, 'orig', None) or error}") from None
+    finally:
+        database.close()
+    if tables:
+        raise arguments.Refused(f"{shown} is not empty: it has {len(tables)} tables, and would lose them")
+    return text
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser, count = arguments.Parser(__doc__), arguments.count
+    sizes = "10,100,1000,10000"
+    parser.add_argument("--hosts", type=arguments.counts, default=sizes, help="how many hosts (default %(default)s)")
+    parser.add_argument("--boots", type=count, default=60, help="servers placed per size (default %(default)s)")
     parser.add_argument("--policy", default="filter", choices=["filter", "chance", "simple", "zone"])
-    parser.add_argument("--url", help="an empty database in place of SQLite files; its tables are dropped at the end")
+    parser.add_argument("--url", type=empty_database, help="an empty database in place of SQLite; it is emptied again")
     parser.add_argument("--json", action="store_true", help="a JSON line for each size in place of the table")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     logging.disable(logging.WARNING)  # every refusal is one
     if not args.json:
         print(f"{'hosts':>7}  {'fits':>8} CPU-ms {'p95':>7} {'SQL':>5}  {'refused':>8} CPU-ms {'SQL':>5}")
-    for hosts in map(int, args.hosts.split(",")):
+    for hosts in args.hosts:
         with tempfile.TemporaryDirectory(prefix="iaas-bench-") as folder:
             found = measure(args.url or f"sqlite:///{folder}/c.sqlite", hosts, args.boots, args.policy)
         fits, refused = found["fits"], found["refused"]

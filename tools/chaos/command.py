@@ -3,6 +3,7 @@
     tools/chaos.py                                        every group once on MariaDB, the kills three times
     tools/chaos.py --database postgresql --only kill --runs 20 --seed 7
     tools/chaos.py --only database --case 'kill -9'       one case
+    tools/chaos.py --list                                 the groups and cases there are, and run nothing
     tools/chaos.py --only soak --minutes 30               does any daemon grow?
     tools/chaos.py --long --json run.jsonl --report docs/reliability.md
     tools/chaos.py --tabulate run.jsonl --report docs/reliability.md
@@ -21,21 +22,26 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from iaas.common import log, runtime
-from tools import private_servers
+from tools import arguments, private_servers
 from tools.chaos import broker, database, disk, drain, kill, pause, report, soak, storm
 from tools.chaos.cases import Case, Result, perform
 from tools.chaos.lab import Lab, running
 
 GROUPS = ("kill", "broker", "database", "pause", "drain", "load", "disk", "soak")
 USUAL = [group for group in GROUPS if group != "soak"]
+DATABASES = ("mariadb", "postgresql", "sqlite")
+SHORTEST_SOAK = 8.0  # minutes; in less no process lives long enough for its slope to be said
 
 
 def cases(group: str, asked: argparse.Namespace, kind: str) -> list[Case]:
     """Return the cases of a group on one kind of database."""
-    made = {
+    return [case for case in _of_group(group, asked, kind) if asked.case in case.name]
+
+
+def _of_group(group: str, asked: argparse.Namespace, kind: str) -> list[Case]:
+    return {
         "kill": lambda: [Case("kill", "every point", kill.one_pass)],
         "broker": lambda: broker.cases(asked.long),
         "database": lambda: [] if kind == "sqlite" else database.cases(asked.long),
@@ -45,25 +51,62 @@ def cases(group: str, asked: argparse.Namespace, kind: str) -> list[Case]:
         "disk": lambda: disk.cases(asked.long, kind),
         "soak": lambda: soak.cases(asked.minutes),
     }[group]()
-    return [case for case in made if asked.case in case.name]
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--database", action="append", choices=["mariadb", "postgresql", "sqlite"],
-                      help="may be repeated (default: mariadb)")  # fmt: skip
-    made.add_argument("--only", default=",".join(USUAL), help=f"groups, of {','.join(GROUPS)} (default: all but soak)")
+def _groups(text: str) -> list[str]:
+    """Groups, separated by commas."""
+    groups = [word.strip() for word in text.split(",")]
+    for group in groups:
+        if group not in GROUPS:
+            raise arguments.Refused(arguments.no_such("group", group, GROUPS))
+    return list(dict.fromkeys(groups))
+
+
+def parser() -> arguments.Parser:
+    made = arguments.Parser(__doc__)
+    made.add_argument("--database", action="append", choices=DATABASES, help="may be repeated (default: mariadb)")
+    made.add_argument("--only", type=_groups, default=USUAL, metavar="GROUPS",
+                      help=f"of {','.join(GROUPS)} (default: all but soak)")  # fmt: skip
     made.add_argument("--case", default="", help="only cases with this in their name")
-    made.add_argument("--runs", type=int, help="of each point (default: 3; 20 with --long), and of each case (1)")
+    made.add_argument("--list", action="store_true", help="run nothing; name the cases of what is asked for")
+    made.add_argument("--runs", type=arguments.count,
+                      help="of each point (default: 3; 20 with --long), and of each case (1)")  # fmt: skip
     made.add_argument("--long", action="store_true", help="longer outages, all requests of the load")
-    made.add_argument("--minutes", type=float, default=30.0, help="of each form of the soak (default: 30)")
-    made.add_argument("--at-most", type=float, default=240.0, metavar="MINUTES", help="begin nothing after (240)")
-    made.add_argument("--seed", type=int, default=1, help="of every choice (default: 1)")
-    made.add_argument("--json", type=Path, metavar="FILE", help="append a line for each case")
-    made.add_argument("--report", type=Path, metavar="FILE", help="write the table into this document")
-    made.add_argument("--tabulate", type=Path, action="append", metavar="FILE", help="run nothing; take these results")
-    made.add_argument("--keep", type=Path, metavar="DIR", help="copy the daemons' logs there")
+    made.add_argument("--minutes", type=arguments.amount, default=30.0, help="of each form of the soak (default: 30)")
+    made.add_argument("--at-most", type=arguments.amount, default=240.0, metavar="MINUTES",
+                      help="begin nothing after (240)")  # fmt: skip
+    made.add_argument("--seed", type=arguments.whole, default=1, help="of every choice (default: 1)")
+    made.add_argument("--json", type=arguments.target, metavar="FILE", help="append a line for each case")
+    made.add_argument("--report", type=report.document, metavar="FILE", help="write the table into this document")
+    made.add_argument("--tabulate", type=report.results, action="extend", metavar="FILE",
+                      help="run nothing; take these results; may be repeated")  # fmt: skip
+    made.add_argument("--keep", type=arguments.new_folder, metavar="DIR", help="copy the daemons' logs there")
     return made
+
+
+def _listed(asked: argparse.Namespace) -> dict[tuple[str, str], list[Case]]:
+    """Return what is asked for, by kind of database and group; without what has no case."""
+    kinds = dict.fromkeys(asked.database or ["mariadb"])
+    found = {(kind, group): cases(group, asked, kind) for kind in kinds for group in asked.only}
+    return {key: listed for key, listed in found.items() if listed}
+
+
+def _told(listed: dict[tuple[str, str], list[Case]]) -> str:
+    return "\n".join(f"{kind} {group}: {'; '.join(c.name for c in found)}" for (kind, group), found in listed.items())
+
+
+def _check(made: arguments.Parser, asked: argparse.Namespace) -> None:
+    """End with a sentence if nothing would be run, or nothing could come of it."""
+    if "soak" in asked.only and asked.minutes < SHORTEST_SOAK and not asked.list:
+        made.error(f"argument --minutes: what a soak says needs {SHORTEST_SOAK:.0f} minutes or more of each form")
+    if _listed(asked):
+        return
+    asked.case, named = "", asked.case
+    there = _listed(asked)
+    if there:
+        made.error(f"nothing is run: no case has {named!r} in its name; there are\n{_told(there)}")
+    groups = ", ".join(group for group in GROUPS if _of_group(group, asked, "sqlite"))
+    made.error(f"nothing is run: there is no case of {', '.join(asked.only)} on sqlite, but of {groups}")
 
 
 class Runner:
@@ -81,8 +124,10 @@ class Runner:
 
     def all(self) -> None:
         """Run everything that was asked for."""
-        groups = self.asked.only.split(",")
-        for kind in self.asked.database or ["mariadb"]:
+        groups = self.asked.only
+        for kind in dict.fromkeys(self.asked.database or ["mariadb"]):
+            if kind == "sqlite" and "database" in groups:
+                print("- sqlite database is not run: it has no server that could go away")
             plain = [job for group in groups if group not in ("disk", "soak") for job in self._jobs(group, kind)]
             self._on_labs(kind, plain)
             if "disk" in groups:
@@ -133,7 +178,11 @@ class Runner:
 
 def _summary(results: Sequence[Result]) -> int:
     """Say what a run came to, and how to run again what broke; return the exit status."""
-    print("\n" + report.table([result.as_json() for result in results]) if results else "nothing was run")
+    print(
+        "\n" + report.table([result.as_json() for result in results])
+        if results
+        else "nothing was run, for the reason above"
+    )
     broken = [result for result in results if result.breaches]
     for result in broken:
         print(f"BROKEN: run again with: tools/chaos.py --database {result.database} --only {result.group}"
@@ -142,14 +191,16 @@ def _summary(results: Sequence[Result]) -> int:
 
 
 def main(argv: Sequence[str]) -> int:
-    asked = parser().parse_args(argv)
-    if unknown := set(asked.only.split(",")) - set(GROUPS):
-        parser().error(f"no such group: {', '.join(sorted(unknown))}")
+    made = parser()
+    asked = made.parse_args(argv)
     if asked.tabulate:
-        kept = report.read(asked.tabulate)
         if asked.report:
-            report.write(asked.report, kept)
-        print(report.table(kept))
+            report.write(asked.report, asked.tabulate)
+        print(report.table(asked.tabulate))
+        return 0
+    _check(made, asked)
+    if asked.list:
+        print(_told(_listed(asked)))
         return 0
     runtime.use("threads")
     log.setup("error")

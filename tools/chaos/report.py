@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import defaultdict
@@ -10,10 +9,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tools import arguments
 from tools.chaos.cases import Result
 
 EVERY = 20.0
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
+#: what a line of results has
+RESULT = {"group": str, "case": str, "database": str, "seed": int, "at": str, "facts": dict, "breaches": list}
 SHOWN = (
     "kills", "messages thrown away", "messages stolen", "rings said twice", "connections cut",
     "connections killed", "connections silent",
@@ -51,9 +53,9 @@ class Screen:
             print(f"    {breach}", flush=True)
 
 
-def read(files: Iterable[Path]) -> list[dict[str, Any]]:
-    """Return the results of earlier runs."""
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+def results(text: str) -> list[dict[str, Any]]:
+    """The results of earlier runs, from a file that ``--json`` wrote."""
+    return arguments.json_lines(Path(text), RESULT)
 
 
 def _rows(results: Sequence[dict[str, Any]]) -> Iterable[str]:
@@ -93,10 +95,23 @@ def table(results: Sequence[dict[str, Any]]) -> str:
     return "\n".join([summary, "", *head, *_rows(results)])
 
 
-def write(file: Path, results: Sequence[dict[str, Any]]) -> None:
-    """Put the table between the markers of a document."""
-    before, _, rest = file.read_text().partition(BEGIN)
+def document(text: str) -> Path:
+    """A document that has a place for the table and can be written."""
+    file = arguments.target(text)
+    _around(file)
+    return file
+
+
+def _around(file: Path) -> tuple[str, str]:
+    """Return what stands before and after the table of a document. :raises Refused: it has no place for one."""
+    before, _, rest = arguments.text_of(file).partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
-        raise SystemExit(f"{file} has no place for the table: {BEGIN} … {END}")
+        raise arguments.Refused(f"{file} has no place for the table: {BEGIN} … {END}")
+    return before, after
+
+
+def write(file: Path, results: Sequence[dict[str, Any]]) -> None:
+    """Put the table between the markers of a document."""
+    before, after = _around(file)
     file.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}")

@@ -156,7 +156,7 @@ def test_processes_are_found_by_number_and_by_command_line_with_their_children()
     assert by_number.found() == []
     assert anycloud.watched([], None) is None
     with pytest.raises(anycloud.NoAccount, match="no process"):
-        anycloud.watched([], "no such process anywhere")
+        anycloud.watched([], re.compile("no such process anywhere"))
 
 
 def test_two_runs_are_compared_figure_by_figure(tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 
 from tools.chaos import command, report, soak
@@ -37,7 +39,7 @@ def test_the_table_stands_between_its_markers(tmp_path):
 def test_a_document_without_markers_is_refused(tmp_path):
     file = tmp_path / "doc.md"
     file.write_text("nothing")
-    with pytest.raises(SystemExit):
+    with pytest.raises(argparse.ArgumentTypeError, match="no place for the table"):
         report.write(file, [result()])
 
 
@@ -67,6 +69,12 @@ def test_what_does_not_grow_is_flat():
     assert said is not None
     assert said["flat"]
     assert said["files/h"] == 0
+
+
+def test_a_pool_that_fills_again_has_not_grown():
+    hardest = [(at, 150, 60) for at in range(0, 300, 5)]
+    assert soak.verdict(hardest + [sample for sample in grown(6.0) if sample[0] >= 300])["flat"]
+    assert not soak.verdict(hardest + [(at, mb + 50, n) for at, mb, n in grown(6.0) if at >= 300])["flat"]
 
 
 def test_a_short_life_says_nothing():
