@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import os
 import signal
@@ -16,11 +15,13 @@ from iaas import __version__
 from iaas.cmd import admin, systemd
 from iaas.common import conf, errors, log, runtime
 from iaas.common.health import Check
+from iaas.common.runtime import memory
 from iaas.db.tx import Database
 from iaas.jobs.service import STUCK, WorkerService
 
 LOG = logging.getLogger(__name__)
 DEFAULT_FILE = Path("/etc/iaas/iaas.conf")
+TIDY_EVERY = 60.0
 
 
 class Part(Protocol):
@@ -139,10 +140,8 @@ def run(parts: Sequence[Part], ready: Callable[[], None] | None = None) -> None:
                 part.on_end = end
             part.start()
             started.append(part)
-        gc.collect()
-        gc.freeze()  # what start-up made stays: later collections need not look at it again
-        # an answer of 1,000 servers was looked through twelve times while it was made; 0.5 MB more wait for their end
-        gc.set_threshold(10_000, 10, 10)
+        memory.keep_start_up()
+        runtime.spawn(_tidy, stopped)
         systemd.notify("READY=1")
         systemd.watch(stopped, [part.alive for part in started if isinstance(part, WorkerService)])
         if ready is not None:
@@ -157,6 +156,11 @@ def run(parts: Sequence[Part], ready: Callable[[], None] | None = None) -> None:
                 LOG.exception("stopping %s failed", part)
     if codes:
         sys.exit(codes[0])
+
+
+def _tidy(stopped: runtime.Event) -> None:
+    while not stopped.wait(TIDY_EVERY):
+        memory.tidy()
 
 
 def _leave(code: int) -> NoReturn:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import datetime
+import linecache
 import logging
 import re
 import sys
@@ -99,6 +100,7 @@ class Formatter(logging.Formatter):
         message = _one_line(message)
         if record.exc_info:
             trace = redact(self.formatException(record.exc_info))[-MAX_TRACE:]
+            linecache.clearcache()  # else every file a trace went through stays in memory
             # what an exception says may be a client's words: no line of it can look like a record
             message += "".join("\n  | " + _one_line(line) for line in trace.split("\n"))
         when = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
