@@ -2,8 +2,8 @@
 
 Memory (RSS) and open files of every daemon are read every five seconds.  After a warm-up the slope of each is said per
 hour.  The warm-up is harder work than what follows: pools, caches and the allocator's heap are then as large as they
-become, and what grows afterwards is what nobody gives back.  Where daemons are killed, a slope is taken from the
-longest time one process lived.
+become, and what grows beyond that is what nobody gives back; a pool that fills again is not growth.  Where daemons are
+killed, a slope is taken from the longest time one process lived.
 """
 
 from __future__ import annotations
@@ -67,18 +67,25 @@ def slope(points: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def verdict(samples: list[Sample]) -> dict[str, float | bool] | None:
-    """Say how memory and open files of one process went after its warm-up; None if it lived too short a time."""
+    """Say how memory and open files of one process went after its warm-up; None if it lived too short a time.
+
+    It is flat where the slope is, or where the end does not come above what the warm-up needed already.
+    """
     begun, ended = samples[0][0], samples[-1][0]
-    kept = [sample for sample in samples if sample[0] >= begun + WARM_UP * (ended - begun)]
+    warm = begun + WARM_UP * (ended - begun)
+    before, kept = ([s for s in samples if s[0] < warm], [s for s in samples if s[0] >= warm])
     if len(kept) < 10 or kept[-1][0] - kept[0][0] < SHORTEST:
         return None
     memory, error = slope([(at, mb) for at, mb, _ in kept])
     files, files_error = slope([(at, float(count)) for at, _, count in kept])
+    most_mb, most_files = (max(sample[place] for sample in before) for place in (1, 2))
     return {
         "MB": round(kept[-1][1], 1),
+        "most before": round(most_mb, 1),
         "MB/h": round(memory, 2),
         "files/h": round(files, 2),
-        "flat": memory - 2 * error < FLAT_MB and files - 2 * files_error < FLAT_FILES,
+        "flat": (memory - 2 * error < FLAT_MB or max(mb for _, mb, _ in kept) <= most_mb)
+        and (files - 2 * files_error < FLAT_FILES or max(count for *_, count in kept) <= most_files),
     }
 
 
