@@ -237,7 +237,7 @@ class ImageSnapshot:
     """The image service's rows of one moment.
 
     :ivar held: (project_id, images, size): what rows hold of each project's quota; ``""`` is no project
-    :ivar buried: image_id of blobs that are still to be removed
+    :ivar buried: (image_id, created_at, removed_at) of images whose bytes were given up
     """
 
     now: float
@@ -260,10 +260,12 @@ def look_at_images(db: Database, ctx: RequestContext, with_bytes: Sequence[str])
     with db.snapshot(ctx) as tx:
         return ImageSnapshot(
             now=tx.scalar(sa.select(db_now())),
-            images=tx.all(sa.select(c.id, c.status, c.size, c.created_at, c.updated_at)),
+            images=tx.all(
+                sa.select(c.id, c.status, c.size, c.os_hash_algo, c.os_hash_value, c.created_at, c.updated_at)
+            ),
             usages=tx.all(sa.select(image_usages)),
             held=tx.all(held),
-            buried=tx.all(sa.select(blob_gc.c.image_id)),
+            buried=tx.all(sa.select(blob_gc.c.image_id, blob_gc.c.created_at, blob_gc.c.removed_at)),
         )
 
 

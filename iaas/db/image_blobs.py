@@ -52,7 +52,7 @@ class Verdict:
 
     :ivar deleted: rows of ``blob_gc`` whose image was deleted
     :ivar given_up: rows of ``blob_gc`` whose image is there, and whose upload was given up
-    :ivar unproven: image id → the status of its row, or None where there is none; nothing says that they may go
+    :ivar unproven: image id → the status of its row, or None where there is none; nothing proves that they may go
     """
 
     deleted: list[sa.Row[Any]]
@@ -87,9 +87,11 @@ def removed(tx: Tx, image_id: str) -> None:
     tx.execute(sa.update(blob_gc).where(*where).values(removed_at=db_now()))
 
 
-def judge(tx: Tx, image_ids: Sequence[str], with_data: Sequence[str], rest: float) -> Verdict:
-    """Say what may become of the blobs of these images; those that are in one of ``with_data`` are left out.
+def judge(tx: Tx, image_ids: Sequence[str], with_data: Sequence[str], without: Sequence[str], rest: float) -> Verdict:
+    """Say what may become of the blobs of these images; those that have a right to theirs are left out.
 
+    :param with_data: the states of images that have a right to bytes
+    :param without: those of images that have none
     :param rest: seconds for which a proof must not have changed: whoever changed it may be removing the blob
     """
     found = Verdict([], [], {})
@@ -103,19 +105,21 @@ def judge(tx: Tx, image_ids: Sequence[str], with_data: Sequence[str], rest: floa
         for image_id in ids:
             if status.get(image_id) in with_data:
                 continue
-            if image_id not in proofs:
+            known = image_id not in status or status[image_id] in without
+            if image_id not in proofs or not known:
                 found.unproven[image_id] = status.get(image_id)
             elif proofs[image_id].ripe:
                 (found.given_up if image_id in status else found.deleted).append(proofs[image_id])
     return found
 
 
-def claim(tx: Tx, proof: Any, with_data: Sequence[str]) -> bool:
+def claim(tx: Tx, proof: Any, without: Sequence[str]) -> bool:
     """Let the caller be the one that removes a blob, if its image has no right to it still, and nobody was first.
 
     :param proof: its row of ``blob_gc``, as it was judged
+    :param without: the states of images that have no right to bytes
     """
-    rightful = sa.exists().where(images.c.id == blob_gc.c.image_id, images.c.status.in_(with_data))
+    rightful = sa.exists().where(images.c.id == blob_gc.c.image_id, images.c.status.not_in(without))
     where = (blob_gc.c.image_id == proof.image_id, blob_gc.c.removed_at == proof.removed_at, ~rightful)
     return tx.count(sa.update(blob_gc).where(*where).values(removed_at=db_now())) == 1
 

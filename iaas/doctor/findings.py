@@ -88,6 +88,7 @@ class Truth:
 
     :param hosts: by the host's name in the rows
     :param blobs: bytes of each image in the store, by image id
+    :param written: when those bytes were written last, in seconds since the epoch, by image id
     :param queues: messages that wait in the broker between processes, by topic; the dead letters among them
     :param ratios: how many times the hosts may be sold: has ``cpu_ratio``, ``ram_ratio`` and ``disk_ratio``
     :param limits_kept: whether no quota was lowered since it was used: only then is use above it a breach
@@ -95,6 +96,7 @@ class Truth:
 
     hosts: Mapping[str, HostTruth] = field(default_factory=dict)
     blobs: Mapping[str, int] | None = None
+    written: Mapping[str, float] = field(default_factory=dict)
     queues: Mapping[str, int] | None = None
     ratios: Any = None
     limits_kept: bool = False

@@ -35,6 +35,7 @@ REMEMBERED = 86_400.0
 #: transactions of one pass that forget images, each of at most 500
 FORGETS = 20
 WITH_DATA = [str(state) for state in states.WITH_DATA]
+WITHOUT = [str(state) for state in states.STATES if state not in states.WITH_DATA]
 
 
 class Reports:
@@ -114,7 +115,7 @@ def _remove_leftovers(
     """
     found = sorted(image_id for image_id, age in blobs.items() if age > ORPHAN_AGE)
     with clients.db.snapshot(ctx) as tx:
-        verdict = image_blobs.judge(tx, found, WITH_DATA, states.SAVING_LIMIT)
+        verdict = image_blobs.judge(tx, found, WITH_DATA, WITHOUT, states.SAVING_LIMIT)
     wrong = dict.fromkeys(verdict.unproven, "no row names it")
     wrong |= {image_id: f"its row is {status}" for image_id, status in verdict.unproven.items() if status}
     doomed = verdict.deleted
@@ -125,7 +126,7 @@ def _remove_leftovers(
     for image_id in reports.due(wrong):
         LOG.error("data of image %s is kept: %s; iaas-manage doctor says what to do", image_id, wrong[image_id])
     for proof in doomed:
-        if clients.db.write(ctx, image_blobs.claim, proof, WITH_DATA):
+        if clients.db.write(ctx, image_blobs.claim, proof, WITHOUT):
             LOG.warning("removing data of image %s, which has none", proof.image_id)
             clients.store.delete(clients.store.location(proof.image_id))
 

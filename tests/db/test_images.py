@@ -165,33 +165,34 @@ def test_an_upload_that_gave_a_sign_of_life_is_not_taken_over(db):
 
 
 def test_blobs_are_judged_by_their_images_and_by_what_was_given_up(db):
-    queued, active, given_up, dead, deleted, buried, gone = (runtime.uuid() for _ in range(7))
+    queued, active, given_up, dead, odd, deleted, buried, gone = (runtime.uuid() for _ in range(8))
+    add(db, id=odd, status="odd")
     for image_id, status in ((queued, "queued"), (active, "active"), (given_up, "queued"), (dead, "killed")):
         add(db, id=image_id, status=status)
-    for image_id in (given_up, active, deleted):
+    for image_id in (given_up, active, deleted, odd):
         db.write(CTX, image_blobs.give_up, image_id, "file:" + image_id)
     db.write(CTX, image_blobs.bury, buried, "file:" + buried)
-    every = [queued, active, given_up, dead, deleted, buried, gone]
+    every = [queued, active, given_up, dead, odd, deleted, buried, gone]
 
     def judged(rest):
         with db.read(CTX) as tx:
-            return image_blobs.judge(tx, every, ["saving", "active"], rest)
+            return image_blobs.judge(tx, every, ["saving", "active"], ["queued", "killed"], rest)
 
     assert judged(60).deleted == judged(60).given_up == [], "they were noted a moment ago"
     found = judged(-1)
     assert [row.image_id for row in found.deleted] == [deleted]
     assert [row.image_id for row in found.given_up] == [given_up]
-    assert found.unproven == {queued: "queued", dead: "killed", gone: None}
+    assert found.unproven == {queued: "queued", dead: "killed", odd: "odd", gone: None}
 
 
 def test_of_two_that_want_to_remove_a_blob_one_may(db):
     image_id = add(db)
     db.write(CTX, image_blobs.give_up, image_id, "file:" + image_id)
     with db.read(CTX) as tx:
-        proof = image_blobs.judge(tx, [image_id], ["active"], -1).given_up[0]
+        proof = image_blobs.judge(tx, [image_id], ["active"], ["queued"], -1).given_up[0]
+    assert not db.write(CTX, image_blobs.claim, proof, ["killed"])
+    assert db.write(CTX, image_blobs.claim, proof, ["queued"])
     assert not db.write(CTX, image_blobs.claim, proof, ["queued"])
-    assert db.write(CTX, image_blobs.claim, proof, ["active"])
-    assert not db.write(CTX, image_blobs.claim, proof, ["active"])
 
 
 def test_an_image_deleted_after_an_upload_of_it_was_given_up_is_buried(db):

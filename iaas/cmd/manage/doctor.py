@@ -126,13 +126,16 @@ class Visit:
     # -- what there is ---------------------------------------------------------------------------------------
 
     def _truth(self) -> Truth:
+        from iaas.cmd.manage import blobs
         from iaas.compute.agentapi import AgentClient
         from iaas.doctor import Truth, ask
 
         answers = ask.everybody(self.world.db, AgentClient(self.world.settings.compute.agent_secret))
         self.silent = answers.silent
+        held = blobs.listed(self._store)
+        stored = {} if held is None else {"blobs": held.sizes, "written": held.written}
         ratios = self.world.settings.scheduler
-        return Truth(hosts=answers.hosts, blobs=self._blobs(), queues=self._queues(), ratios=ratios)
+        return Truth(hosts=answers.hosts, queues=self._queues(), ratios=ratios, **stored)
 
     def _queues(self) -> dict[str, int] | None:
         """How much waits in the queues somebody should empty; None where the broker is inside the daemons,
@@ -162,26 +165,9 @@ class Visit:
             self.silent.append(f"image service: {error.message}")
             return None
 
-    def _blobs(self) -> dict[str, int] | None:
-        """The blobs of the store, if it is a folder of this machine that we may read."""
-        from iaas.image.stores.base import BlobMissing, StoreUnusable
-        from iaas.image.stores.file import FileStore
-
-        folder = Path(self.world.settings.image.store_dir)
-        try:
-            if not folder.is_dir():
-                return None
-            store = FileStore(folder)
-        except (StoreUnusable, PermissionError):
-            return None
-        found: dict[str, int] = {}
-        for image_id, _ in store.blobs():
-            try:
-                found[image_id] = store.size(store.location(image_id))
-            except BlobMissing:
-                continue  # deleted since
-        store.close()
-        return found
+    @property
+    def _store(self) -> Path:
+        return Path(self.world.settings.image.store_dir)
 
     # -- what is said ----------------------------------------------------------------------------------------
 

@@ -180,13 +180,13 @@ def test_a_blob_that_got_a_right_since_it_was_judged_stays(api):
     link(api, image["id"])
     pass_time(api, 100)
     with api.db.read(ADMIN) as tx:
-        proof = image_blobs.judge(tx, [image["id"]], sweep.WITH_DATA, 35).deleted[0]
+        proof = image_blobs.judge(tx, [image["id"]], sweep.WITH_DATA, sweep.WITHOUT, 35).deleted[0]
     api.create(alice, id=image["id"])
     set_status(api, image["id"], "saving")
-    assert not api.db.write(ADMIN, image_blobs.claim, proof, sweep.WITH_DATA)
+    assert not api.db.write(ADMIN, image_blobs.claim, proof, sweep.WITHOUT)
     set_status(api, image["id"], "queued")
-    assert api.db.write(ADMIN, image_blobs.claim, proof, sweep.WITH_DATA)
-    assert not api.db.write(ADMIN, image_blobs.claim, proof, sweep.WITH_DATA), "two sweeps do not remove it"
+    assert api.db.write(ADMIN, image_blobs.claim, proof, sweep.WITHOUT)
+    assert not api.db.write(ADMIN, image_blobs.claim, proof, sweep.WITHOUT), "two sweeps do not remove it"
 
 
 def test_deleted_images_are_remembered_for_a_day_and_uploads_that_died_while_their_image_is_there(api):

@@ -396,7 +396,7 @@ def an_image_without_bytes(c):
     c.truth = replace(c.truth, blobs={})
 
 
-@plant("bytes_are_owned", "I11", GONE, "its row is not there")
+@plant("bytes_are_owned", "I11", GONE, "no row names it, and nothing proves that they may go")
 def bytes_without_an_image(c):
     c.truth = replace(c.truth, blobs={**c.truth.blobs, GONE: 3})
 
