@@ -182,6 +182,13 @@ def of_resource(tx: Tx, resource_id: str) -> Sequence[sa.Row[Any]]:
     return tx.all(query.order_by(jobs.c.created_at.desc(), jobs.c.id))
 
 
+def given_to(tx: Tx, resource_ids: Sequence[str], kinds: Sequence[str]) -> set[str]:
+    """Return those of these resources that have a job of one of these kinds that is done or goes on."""
+    states = (jobs.c.kind.in_(list(kinds)), jobs.c.state.in_([*LIVE, DONE]))
+    query = sa.select(jobs.c.resource_id).where(jobs.c.resource_id.in_(list(resource_ids)), *states).distinct()
+    return {row.resource_id for row in tx.all(query)}
+
+
 def of_request(tx: Tx, request_id: str, resource_id: str) -> sa.Row[Any] | None:
     """Return the job a request started on a resource."""
     return tx.one(sa.select(jobs).where(jobs.c.request_id == request_id, jobs.c.resource_id == resource_id))

@@ -70,16 +70,21 @@ class Port:
     group_ids: tuple[str, ...] = ()
     admin_up: bool = True
     allowed_pairs: tuple[tuple[str, str], ...] = ()  # (IP or CIDR, MAC)
+    device: str = ""  # id of the server it is of
 
 
 @dataclass(frozen=True)
 class Desired:
-    """Everything this host should have."""
+    """Everything this host should have.
+
+    :ivar gone: ports that were given up; None for all that are not in ``ports``
+    """
 
     networks: tuple[Network, ...] = ()
     ports: tuple[Port, ...] = ()
     rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)  # by security group id
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)  # group id -> member addresses
+    gone: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +92,13 @@ class Report:
     """What a pass came to: ports that are wired now, and those that stay closed with the reason.
 
     A port that is administratively down is in neither.
+
+    :ivar kept: ports that were neither desired nor given up, as they were desired last
     """
 
     wired: frozenset[str]
     failed: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[Port, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,6 +163,11 @@ class NetworkDriver(abc.ABC):
         For each port: its filters are loaded before its tap forwards; a port whose rows cannot be turned into
         rules stays closed and is named in the report.  What is no longer desired is removed, but only objects
         that carry our mark.
+
+        Where ``desired.gone`` says which ports were given up, any other that the host carries stays as it was desired
+        last, also by an earlier process: with its filters, leases, bridge and DHCP server; rules of groups that
+        desired ports share with it are the new ones.  It never keeps a desired port from being wired: of two that
+        cannot both be, it is closed.  One of which nothing but its tap is known is closed, too.
 
         :param anew: load filters and leases even where they look as they should: somebody else may have changed them
         :raises NetworkError: nothing could be done at all.

@@ -12,7 +12,7 @@ from iaas.common.context import RequestContext
 from iaas.common.periodic import Periodic
 from iaas.jobs.service import Manager
 from iaas.network import periodic
-from iaas.network.driver import Desired, NetworkDriver, NetworkError
+from iaas.network.driver import NetworkDriver, NetworkError
 from iaas.network.jobs import wire
 from iaas.network.jobs.converge import Converger
 from iaas.network.jobs.table import handlers
@@ -76,10 +76,10 @@ class NetworkManager(Manager):
         """Load this host's filters and leases again: somebody found that they are not what was loaded."""
         self.converger.compare(anew=True)
 
-    def _serve_metadata(self, desired: Desired) -> None:
+    def _serve_metadata(self, network_ids: frozenset[str]) -> None:
         """Have one relay for each network of the host, and none for others."""
         settings = self.clients.settings.network
-        wanted = {network.id for network in desired.networks} if settings.metadata_secret else set()
+        wanted = network_ids if settings.metadata_secret else frozenset[str]()
         for network_id in [network_id for network_id in self._relays if network_id not in wanted]:
             runtime.spawn(
                 self._relays.pop(network_id).stop

@@ -343,6 +343,76 @@ class NetworkDriverContract:
         lab.driver.converge(desired, anew=True)
         assert _filters(lab.driver.holds()) == wanted
 
+    def test_a_port_that_nobody_gave_up_stays_as_it_was_wired_also_for_a_restarted_worker(self, lab: Lab) -> None:
+        desired = everything()
+        lab.driver.converge(desired)
+        before, count = lab.driver.holds(), lab.changes()
+        report = lab.driver.converge(Desired(gone=frozenset()))
+        assert lab.changes() == count
+        for found in (report, lab.again().converge(Desired(gone=frozenset()))):
+            assert set(found.kept) == set(desired.ports)
+            assert found.wired == before.wired
+            assert lab.driver.holds() == before
+
+    def test_a_port_that_stays_carries_what_it_did_and_is_found_by_others(self, lab: Lab) -> None:
+        rule = Rule("rule-peers", "ingress", "IPv4", "udp", remote_group_id="plain")
+        a, b, c = (replace(port, group_ids=("plain", "web")) for port in (A, B, C))
+        rules = {"web": (rule,)}
+        lab.driver.converge(make_desired(a, b, c, rules=rules))
+        report = lab.again().converge(replace(make_desired(a, rules=rules), gone=frozenset()))
+        assert {port.id for port in report.kept} == {B.id, C.id}
+        for sender, receiver in ((A, B), (B, A), (B, C)):
+            assert lab.reaches(sender, receiver, "udp", 5000)
+            assert not lab.reaches(sender, receiver, "tcp", 80)
+        assert lab.offers(B) == "10.77.0.12"
+        assert not lab.reaches(B, A, "udp", 5000, source_ip="10.77.0.13")
+
+    def test_a_port_that_was_given_up_is_closed_at_once_beside_one_that_stays(self, lab: Lab) -> None:
+        free = [replace(port, secured=False, group_ids=()) for port in (A, B, C)]
+        lab.driver.converge(make_desired(*free))
+        assert lab.reaches(A, B)
+        report = lab.driver.converge(Desired(gone=frozenset({B.id})))
+        assert {port.id for port in report.kept} == {A.id, C.id}
+        assert lab.taps() == {A.tap, C.tap}
+        assert lab.driver.converge(Desired(gone=frozenset({A.id, C.id}))) == promised.Report(frozenset())
+        assert lab.driver.holds() == Held(frozenset(), frozenset(), frozenset())
+
+    def test_rules_of_a_group_reach_desired_ports_though_one_that_stays_has_it_too(self, lab: Lab) -> None:
+        a, b = (replace(port, group_ids=("plain", "web")) for port in (A, B))
+        lab.driver.converge(make_desired(a, b, rules={"web": (WEB,)}))
+        assert lab.reaches(A, B)
+        assert lab.reaches(B, A)
+        lab.driver.converge(replace(make_desired(a, rules={"web": ()}), gone=frozenset()))
+        assert not lab.reaches(B, A)
+
+    @pytest.mark.parametrize("changes", [{"addresses": A.addresses}, {"mac": A.mac}], ids=["address", "MAC"])
+    def test_a_port_that_stays_gives_way_to_a_desired_one(self, lab: Lab, changes: dict[str, object]) -> None:
+        lab.driver.converge(make_desired(A))
+        heir = replace(B, **changes)
+        report = lab.driver.converge(replace(make_desired(heir), gone=frozenset()))
+        assert report.wired == {B.id}
+        assert set(report.failed) == {A.id} == {port.id for port in report.kept}
+        assert lab.offers(heir) == heir.addresses[0][1]
+
+    def test_a_port_that_stays_and_gets_its_row_back_is_as_its_row_says(self, lab: Lab) -> None:
+        lab.driver.converge(make_desired(A, B))
+        lab.driver.converge(replace(make_desired(A), gone=frozenset()))
+        opened = replace(B, group_ids=("plain", "web"))
+        report = lab.driver.converge(replace(make_desired(A, opened, rules={"web": (WEB,)}), gone=frozenset()))
+        assert report == promised.Report(frozenset({A.id, B.id}))
+        assert lab.reaches(A, B)
+
+    def test_a_port_that_stays_keeps_a_subnet_whose_row_is_gone_where_it_fits(self, lab: Lab) -> None:
+        second = Subnet("sub-2", "10.79.0.0/24", "10.79.0.1")
+        wide = replace(NET, subnets=(*NET.subnets, second))
+        moved = replace(B, addresses=(("sub-2", "10.79.0.12"),))
+        lab.driver.converge(replace(make_desired(A, moved), networks=(wide,)))
+        report = lab.driver.converge(replace(make_desired(A), gone=frozenset()))
+        assert report.wired == {A.id, B.id}
+        overlapping = replace(NET, subnets=(*NET.subnets, Subnet("sub-3", "10.79.0.0/25", "10.79.0.1")))
+        report = lab.driver.converge(replace(make_desired(A), networks=(overlapping,), gone=frozenset()))
+        assert (report.wired, set(report.failed)) == ({A.id}, {B.id})
+
     def test_remove_all_leaves_nothing_and_may_be_repeated(self, lab: Lab) -> None:
         lab.driver.converge(make_desired(A, FAR))
         lab.driver.remove_all()

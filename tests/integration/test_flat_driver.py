@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from iaas.network.driver import Rule
+from iaas.network.driver import NetworkError, Rule
+from iaas.network.drivers import digests, plan
+from iaas.network.drivers.flat.firewall import Firewall
 from tests.contract.network_driver import A, B, C, NetworkDriverContract, make_desired
 from tests.integration.flat_lab import EVERYTHING, GATEWAY_MAC, QUIET, FlatLab, lab
 from tests.integration.guest_frames import (
@@ -144,3 +146,47 @@ def test_a_neighbour_never_sees_unicast_of_others_even_when_the_bridge_floods_t5
     first.send(frame)
     assert second.receive(known)
     assert third.receive(known, QUIET) is None
+
+
+# -- what nobody gave up -------------------------------------------------------------------------------------
+
+
+def test_a_port_of_which_only_the_tap_is_known_is_closed_and_keeps_its_tap(lab: FlatLab) -> None:
+    free = [replace(port, secured=False, group_ids=()) for port in (A, B, C)]
+    lab.driver.converge(make_desired(*free))
+    assert lab.reaches(A, B)
+    (lab.settings.state_dir / "desired.json").write_text("{torn")
+    report = lab.again().converge(replace(make_desired(*free[:1]), gone=frozenset({C.id})))
+    assert report.wired == {A.id}
+    assert {port.id for port in report.kept} == set(report.failed) == {B.id}
+    assert lab.taps() == {A.tap, B.tap}
+    assert lab.driver.holds().wired == {A.id}
+    assert not lab.reaches(A, B)
+    assert lab.driver.converge(make_desired(*free)).wired == {A.id, B.id, C.id}
+    assert lab.reaches(A, B)
+
+
+def test_a_port_whose_tap_an_administrator_removed_is_forgotten(lab: FlatLab) -> None:
+    lab.driver.converge(make_desired(A, B))
+    lab.driver.converge(replace(make_desired(A), gone=frozenset()))
+    lab.host.batch([f"link del dev {B.tap}"])
+    report = lab.driver.converge(replace(make_desired(A), gone=frozenset()))
+    assert report.kept == ()
+    assert lab.driver.holds() == digests.expected(plan.make(make_desired(A)))
+
+
+def test_a_worker_killed_within_a_pass_keeps_what_the_pass_had_not_taken_away(
+    lab: FlatLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.driver.converge(make_desired(A, B))
+
+    def killed(*_: object, **__: object) -> None:
+        raise NetworkError(reason="killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Firewall, "apply", killed)
+        with pytest.raises(NetworkError):
+            lab.driver.converge(replace(make_desired(A), gone=frozenset({B.id})))
+    report = lab.again().converge(replace(make_desired(A), gone=frozenset()))
+    assert report.wired == {A.id, B.id}
+    assert lab.offers(B) == "10.77.0.12"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from iaas.network import driver
 from iaas.network.driver import Desired, Held, NetworkError, Report
-from iaas.network.drivers import digests
+from iaas.network.drivers import digests, kept
 from iaas.network.drivers import plan as planning
 from iaas.network.drivers.matches import PROTOCOLS, Match
 from iaas.network.drivers.plan import IPAddress, Plan, Wire
@@ -119,12 +119,13 @@ class FakeDriver(driver.NetworkDriver):
     def converge(self, desired: Desired, *, anew: bool = False) -> Report:
         self._well()
         world = self.world
-        plan = planning.make(desired)
+        all_ = kept.merge(desired, world.desired, {port.id: port.tap for port in world.desired.ports})
+        plan = all_.plan()
         plan = plan.without({w.port.id: world.poisoned[w.port.id] for w in plan.wires if w.port.id in world.poisoned})
         if anew or plan != world.plan:
             world.passes += 1
         wired = frozenset(wire.port.id for wire in plan.wires if wire.port.admin_up)
-        world.plan, world.desired, world.report = plan, desired, Report(wired, plan.failed)
+        world.plan, world.desired, world.report = plan, all_.desired, Report(wired, plan.failed, all_.kept)
         return world.report
 
     def holds(self) -> Held:

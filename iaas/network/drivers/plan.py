@@ -111,6 +111,11 @@ def is_label(text: str) -> bool:
     return _is(text, _LABEL)
 
 
+def is_interface(text: str) -> bool:
+    """Whether a text is a name that interfaces of ours may have."""
+    return _is(text, _INTERFACE)
+
+
 class _Groups:
     """Groups are compiled when the first port needs them, once."""
 

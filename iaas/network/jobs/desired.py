@@ -114,4 +114,5 @@ def _port(row: Any, network: Any, addresses: Iterable[Any], groups: Iterable[Any
         group_ids=tuple(group.group_id for group in groups) if row.port_security else (),
         admin_up=bool(row.admin_state_up and network.admin_state_up),
         allowed_pairs=tuple((ip, mac or row.mac) for ip, mac in codec.load(row.allowed_pairs, [])),
+        device=row.device_id,
     )

@@ -64,7 +64,7 @@ def _unwire(work: Work) -> None:
         ports.unbind(tx, work.id, work.job.host)
 
     work.db.write(work.ctx, unbind)
-    work.worker.converger.converge()
+    work.worker.converger.converge(leaving=work.id)
 
 
 def _tell_others(tx: Tx, work: Work, port_ids: Sequence[str]) -> None:

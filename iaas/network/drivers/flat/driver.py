@@ -17,8 +17,9 @@ from dataclasses import replace
 from iaas.common import runtime, shell
 from iaas.network import driver
 from iaas.network.driver import Desired, Held, NetworkError, Report, bridge_name
+from iaas.network.drivers import kept
 from iaas.network.drivers import plan as planning
-from iaas.network.drivers.flat import dnsmasq, firewall, host, links, rules, slots
+from iaas.network.drivers.flat import dnsmasq, firewall, host, last, links, rules, slots
 from iaas.network.drivers.flat.settings import FlatSettings
 from iaas.network.drivers.plan import Plan
 
@@ -40,6 +41,7 @@ class FlatDriver(driver.NetworkDriver):
         self._firewall = firewall.Firewall(self._host, self._settings.state_dir)
         self._dhcp = dnsmasq.Dnsmasq(self._host, self._settings)
         self._slots = slots.Slots(self._settings.state_dir / "networks.json")
+        self._last = last.Last(self._settings.state_dir / "desired.json")
         self._made = self._settings.state_dir / "namespace-is-ours"
         self._lock = runtime.native_lock()
 
@@ -49,6 +51,7 @@ class FlatDriver(driver.NetworkDriver):
     def _start_host(self) -> None:
         self._settings.state_dir.mkdir(parents=True, exist_ok=True)
         self._slots.load()
+        self._last.load()
         if self._host.start():
             self._made.touch()
 
@@ -103,6 +106,7 @@ class FlatDriver(driver.NetworkDriver):
             if self._settings.state_dir.exists():
                 shutil.rmtree(self._settings.state_dir)
             self._slots.taken = {}
+            self._last.load()
 
     # -- a pass
 
@@ -114,17 +118,20 @@ class FlatDriver(driver.NetworkDriver):
                 raise NetworkError(reason=error.message) from None
 
     def _pass(self, desired: Desired, anew: bool) -> Report:
-        plan = planning.make(desired)
+        there = links.read(self._host)
+        taps = {port_id: tap for tap, port_id in links.ours(there, links.PORT).items()}
+        all_ = kept.merge(desired, self._last.desired, taps)
+        self._last.begin(all_.desired)
+        plan = all_.plan()
         before = dict(self._slots.taken)
         # A network that has gone bad keeps its bridge and its number: it may be well again in the next pass.
-        keep = {network.id for network in plan.networks} | before.keys() & {n.id for n in desired.networks}
+        keep = {network.id for network in plan.networks} | before.keys() & {n.id for n in all_.desired.networks}
         site = rules.Site(
             uplink=self._settings.uplink,
             slots=self._slots.keep(sorted(keep)),
             metadata_port_base=self._settings.metadata_port_base,
             dns_port_base=self._settings.dns_port_base,
         )
-        there = links.read(self._host)
         plan = self._create(plan, there)
         plan = self._firewall.apply(plan, site, anew=anew)
         plan = _close(plan, links.raise_bridges(plan, there, site).run(self._host))
@@ -135,7 +142,8 @@ class FlatDriver(driver.NetworkDriver):
         failed = {**plan.failed, **stuck}
         failed.update({w.port.id: unserved[w.network.id] for w in plan.wires if w.network.id in unserved})
         wired = {wire.port.id for wire in opened.wires if wire.port.admin_up}
-        return Report(frozenset(wired - failed.keys()), failed)
+        self._last.end(all_.desired)
+        return Report(frozenset(wired - failed.keys()), failed, all_.kept)
 
     def _create(self, plan: Plan, there: dict[str, links.Link]) -> Plan:
         commands, refused = links.create(plan, there)
