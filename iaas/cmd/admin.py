@@ -22,7 +22,7 @@ from iaas.cmd import gauges
 from iaas.common import errors, log, metrics, runtime
 from iaas.common.health import Check
 from iaas.compute.agentapi import NotSigned, Verifier, WronglySigned
-from iaas.db.probe import Probe
+from iaas.db import probe
 from iaas.jobs.service import WorkerService
 
 LOG = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Admin:
         self._port: int = getattr(settings.admin, f"{name.removeprefix('iaas-')}_port")
         self._parts = list(parts)
         self._databases = gauges.databases(parts)
-        self._probes = [Probe(database) for database in self._databases]
+        self._probes = [probe.Probe(database) for database in self._databases]
         self._verifier = Verifier(settings.compute.agent_secret)
         self._server: runtime.Server | None = None
         self.running = False
@@ -122,7 +122,7 @@ class Admin:
 
     def checks(self) -> list[Check]:
         """Return every check of the process."""
-        found = [probe.check() for probe in self._probes]
+        found = probe.check(self._probes)
         for part in self._parts:
             health = getattr(part, "health", None)
             found += health() if health is not None else []

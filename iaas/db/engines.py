@@ -39,6 +39,8 @@ PG_TRANSIENT = {
 }
 #: the statement ran, or waited for a lock, as long as it may: the caller has waited long enough, too
 TOO_LONG = {"57014", 1969, 3024}
+#: the server takes no changes: it was told so, or follows another one
+READ_ONLY = {"25006", 1290, 1792, 1836}
 LOCK_WAIT = 10  # seconds for a lock of another transaction; it is a third of what a statement may take
 SQLITE_TRANSIENT = ("locked", "busy", "disk is full", "disk I/O error")
 
@@ -232,9 +234,19 @@ def is_duplicate(error: exc.IntegrityError) -> bool:
 
 def took_too_long(error: exc.DBAPIError) -> bool:
     """Whether the database gave a statement up at its time limit."""
+    return _code(error) in TOO_LONG
+
+
+def is_read_only(error: exc.DBAPIError) -> bool:
+    """Whether the database takes no changes, from anybody."""
+    if "sqlite3" in type(error.orig).__module__:
+        return "readonly database" in str(error.orig)
+    return _code(error) in READ_ONLY
+
+
+def _code(error: exc.DBAPIError) -> Any:
     original: Any = error.orig
-    code = getattr(original, "pgcode", None) or (original.args[0] if original.args else None)
-    return code in TOO_LONG
+    return getattr(original, "pgcode", None) or (original.args[0] if original.args else None)
 
 
 def is_transient(error: exc.DBAPIError) -> bool:

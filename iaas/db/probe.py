@@ -1,68 +1,156 @@
-"""Whether a database answers: asked now, by whoever wants to know, and never waited for longer than a moment."""
+"""Whether a database answers and takes changes: asked now, by whoever wants to know, and never waited for longer than
+a moment.
+
+What the process did lately is asked first: a database that took a change some seconds ago takes changes.  Else a
+transaction that writes is begun and left, which changes nothing and reaches no disk.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from iaas.common import context, errors, runtime
 from iaas.common.health import Check
-from iaas.db.tx import Database
+from iaas.db.tx import NO_CHANGES, Database, Outcomes, Tx
 
 LOG = logging.getLogger(__name__)
 #: seconds an answer stays good: who asks more often asks the database no more often
 FRESH = 1.0
-#: seconds somebody waits for an answer
+#: seconds for which a change proves that changes are taken, and an answer about that stays good
+LATELY = 5.0
+#: seconds somebody waits for the answers
 PATIENCE = 2.5
-#: seconds after which a database that has not answered counts as away
-LIMIT = 10.0
+#: transactions given up one after the other, the last not longer ago than these seconds, prove the contrary:
+#: a full disk lets a transaction begin
+IN_A_ROW, HEEDED = 3, 10.0
 
 
 class Probe:
-    """Asks one database; at most one question is under way, however many want to know."""
+    """Asks one database; at most one question of a kind is under way, however many want to know."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._answered: float | None = None
-        self._failed: str | None = None
-        self._asking: runtime.Event | None = None
         self.name = database.name
+        self._outcomes = database.outcomes
+        self._answers = _Question(database, _answers, "It has not answered")
+        self._writes = _Question(database, _takes_changes, "No transaction that writes could be begun")
 
-    def check(self) -> Check:
-        """Return whether the database answers; takes :data:`PATIENCE` seconds at most."""
-        if self._age() is None or (self._age() or 0.0) > FRESH:
-            self._ask().wait(PATIENCE)
-        age, why = self._age(), self._failed
-        if why is None and self._asking is not None:
-            why = f"It has not answered for {PATIENCE:g} s."
-        late = why is not None or age is None or age > LIMIT
-        return Check(f"database {self.name}", "answers", not late, age, LIMIT, (why or "It is late.") if late else None)
+    def ask(self) -> None:
+        """Ask what is not known."""
+        self._answers.ask(FRESH)
+        if not _wrote_lately(self._outcomes):
+            self._writes.ask(LATELY)
+
+    def checks(self, deadline: float) -> list[Check]:
+        """Return what is known by ``deadline``, of :func:`runtime.monotonic`."""
+        part = f"database {self.name}"
+        why = self._answers.wait(deadline)
+        found = [Check(part, "answers", why is None, self._answers.age(), why=why)]
+        why = self._unwritten(deadline)
+        return [*found, Check(part, "writes", why is None, self._age(), why=why)]
+
+    def _unwritten(self, deadline: float) -> str | None:
+        """Return why nothing can be written, None if something can."""
+        outcomes = self._outcomes
+        if _wrote_lately(outcomes):
+            return None
+        if outcomes.given_up >= IN_A_ROW and runtime.monotonic() - outcomes.given_up_at < HEEDED:
+            return f"The last {outcomes.given_up} transactions that write were given up: {outcomes.why}"
+        return self._writes.wait(deadline)
 
     def _age(self) -> float | None:
-        return None if self._answered is None else runtime.monotonic() - self._answered
+        """Return the seconds since something was, or could have been, written."""
+        ages = [self._writes.age(), _age(self._outcomes.written_at)]
+        return min((age for age in ages if age is not None), default=None)
 
-    def _ask(self) -> runtime.Event:
-        under_way = self._asking
-        if under_way is None:
-            under_way = self._asking = runtime.event()
-            runtime.spawn(self._run, under_way)
-        return under_way
+
+def check(probes: Sequence[Probe]) -> list[Check]:
+    """Ask all at the same time and return every check; takes :data:`PATIENCE` seconds at most."""
+    deadline = runtime.monotonic() + PATIENCE
+    for probe in probes:
+        probe.ask()
+    return [found for probe in probes for found in probe.checks(deadline)]
+
+
+class _Question:
+    """Something to be asked of a database.
+
+    :param ask: returns if all is well
+    :param silence: what is said while there is no answer: "It has not answered" … for 2.5 s
+    """
+
+    def __init__(self, database: Database, ask: Callable[[Database], None], silence: str) -> None:
+        self._database = database
+        self._do = ask
+        self._silence = silence
+        self._told: float | None = None
+        self._well: float | None = None
+        self._failed: str | None = None
+        self._under_way: runtime.Event | None = None
+
+    def age(self) -> float | None:
+        """Return how many seconds ago all was well, None if it never was."""
+        return _age(self._well)
+
+    def ask(self, fresh: float) -> None:
+        """Ask, unless there is an answer not older than ``fresh`` seconds or a question under way."""
+        if self._under_way is None and (self._told is None or runtime.monotonic() - self._told > fresh):
+            self._under_way = runtime.event()
+            runtime.spawn(self._run, self._under_way)
+
+    def wait(self, deadline: float) -> str | None:
+        """Wait for the answer and return what is wrong, None if nothing is."""
+        under_way = self._under_way
+        if under_way is not None and not under_way.wait(max(0.0, deadline - runtime.monotonic())):
+            return f"{self._silence} for {PATIENCE:g} s."
+        return self._failed
 
     def _run(self, done: runtime.Event) -> None:
         try:
-            with self._database.read(context.admin("health")) as tx:
-                tx.scalar(sa.select(1))
-            self._answered, self._failed = runtime.monotonic(), None
+            self._do(self._database)
+            self._well, self._failed = runtime.monotonic(), None
         except errors.IaasError as error:
             self._failed = str(error)
         except Exception as error:
             LOG.exception("asking the database %s how it is failed", self._database.name)
             self._failed = f"Asking it failed: {type(error).__name__}."
         finally:
-            self._asking = None
+            self._told, self._under_way = runtime.monotonic(), None
             done.set()
+
+
+def _age(moment: float | None) -> float | None:
+    return None if moment is None else runtime.monotonic() - moment
+
+
+def _wrote_lately(outcomes: Outcomes) -> bool:
+    age = _age(outcomes.written_at)
+    return age is not None and age <= LATELY and not outcomes.given_up
+
+
+def _answers(database: Database) -> None:
+    """:raises Unavailable: it cannot be reached."""
+    with database.read(context.admin("health")) as tx:
+        tx.scalar(sa.select(1))
+
+
+def _takes_changes(database: Database) -> None:
+    """:raises Unavailable: it cannot be reached, takes no changes or lets nobody begin."""
+    database.attempt(context.admin("health"), _begin_to_write)
+
+
+def _begin_to_write(tx: Tx) -> None:
+    """Have a transaction that writes refused, if one would be; SQLite has let us begin it already."""
+    if tx.database.dialect == "postgresql":
+        # on also where it follows another server
+        if tx.scalar(sa.text("SHOW transaction_read_only")) == "on":
+            tx.connection.invalidate()  # a new one may find the server that takes changes now
+            raise errors.Unavailable(reason=NO_CHANGES)
+    elif tx.database.dialect != "sqlite":
+        tx.execute(sa.text("START TRANSACTION READ WRITE"))  # unlike BEGIN, refused by a server that is read-only
 
 
 def connections(database: Database) -> tuple[int, int]:

@@ -39,6 +39,7 @@ T = TypeVar("T")
 MAX_TRIES = 6
 AWAY = "The database cannot be reached at the moment. Nothing was changed; try again."
 TOO_LONG = "The database took too long. Nothing was changed; try again."
+NO_CHANGES = "The database takes no changes at the moment. Nothing was changed; try again."
 UNKNOWN = "The database went away before it answered. The request may have been done: look before you ask again."
 PATIENCE = 30.0  # seconds after which a contended transaction is not tried again: somebody waits for its answer
 
@@ -80,19 +81,43 @@ class ReturningDelete:
         self.before = Select(*columns).where(statement.whereclause).with_for_update()
 
 
+class Outcomes:
+    """How the latest transactions that write ended.
+
+    :ivar written_at: when one that changed something was committed last, by :func:`runtime.monotonic`
+    :ivar given_up: how many were given up since, because of the database
+    :ivar given_up_at: when the last of them was
+    :ivar why: the sentence its caller got
+    """
+
+    def __init__(self) -> None:
+        self.written_at: float | None = None
+        self.given_up = 0
+        self.given_up_at = 0.0
+        self.why = ""
+
+    def wrote(self) -> None:
+        self.written_at, self.given_up = runtime.monotonic(), 0
+
+    def gave_up(self, why: str) -> None:
+        self.given_up, self.given_up_at, self.why = self.given_up + 1, runtime.monotonic(), why
+
+
 class Tx:
     """One open transaction and the request it serves.
 
+    :ivar changes: whether a statement was run that changes rows, or would have
     :ivar witness: the last row inserted, as (table, key): it is there if and only if the transaction is committed
     """
 
-    __slots__ = ("_after", "connection", "ctx", "database", "witness")
+    __slots__ = ("_after", "changes", "connection", "ctx", "database", "witness")
 
     def __init__(self, database: Database, connection: Connection, ctx: RequestContext) -> None:
         self.database = database
         self.connection = connection
         self.ctx = ctx
         self._after: list[Callable[[], None]] = []
+        self.changes = False
         self.witness: tuple[Any, dict[str, Any]] | None = None
 
     def execute(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
@@ -102,6 +127,8 @@ class Tx:
         """
         self.database.statements += 1
         log.count_statement()
+        if statement.is_dml:
+            self.changes = True
         try:
             return self.connection.execute(statement, values)  # type: ignore[call-overload]
         except exc.IntegrityError as error:
@@ -170,6 +197,7 @@ class Database:
     ``statements`` counts what was sent, for the bench and for tests that hold a budget.
 
     :ivar name: the last word of its URL
+    :ivar outcomes: how the latest transactions that write ended
     """
 
     _open: weakref.WeakSet[Database] = weakref.WeakSet()
@@ -178,6 +206,7 @@ class Database:
         self.engine = engines.make(url, options or engines.Options())
         self.dialect = self.engine.dialect.name
         self.statements = 0
+        self.outcomes = Outcomes()
         self.name = (self.engine.url.database or "memory").rpartition("/")[2]
         self._open.add(self)
         self._writer = runtime.lock()  # of SQLite
@@ -234,6 +263,14 @@ class Database:
             callback()
         return result
 
+    def attempt(self, ctx: RequestContext, fn: Callable[[Tx], T]) -> T:
+        """Run ``fn(tx)`` in one transaction that may write, once, and count its end for nothing: for probes.
+
+        :raises Unavailable: the database cannot be reached, or lets nobody write.
+        """
+        with _translated():
+            return self._once(ctx, fn)[0]
+
     def _tried(self, ctx: RequestContext, fn: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
         """Run a transaction until it is committed; return its result and what is to be done after it."""
         began = runtime.monotonic()
@@ -246,16 +283,17 @@ class Database:
                 if self._committed(lost.tx):
                     return lost.result, lost.tx._after
                 if attempt == MAX_TRIES - 1:
-                    raise _unavailable(lost, UNKNOWN if lost.tx.witness is None else AWAY) from lost
+                    raise _unavailable(lost, UNKNOWN if lost.tx.witness is None else AWAY, self.outcomes) from lost
                 LOG.info("transaction %s was not committed and runs again", fn.__qualname__)
             except exc.DBAPIError as error:
-                _give_up_on(error, attempt == MAX_TRIES - 1 or runtime.monotonic() - began > PATIENCE)
+                last = attempt == MAX_TRIES - 1 or runtime.monotonic() - began > PATIENCE
+                _give_up_on(error, last, self.outcomes)
                 LOG.info("transaction %s runs again: %s", fn.__qualname__, type(error.orig).__name__)
                 runtime.sleep(runtime.rng().uniform(0.01, min(0.5, 0.02 * 2**attempt)))
             except exc.TimeoutError as error:
-                raise _unavailable(error) from error
+                raise _unavailable(error, AWAY, self.outcomes) from error
             except engines.WriterBusy as error:
-                raise _unavailable(error, TOO_LONG) from error
+                raise _unavailable(error, TOO_LONG, self.outcomes) from error
         raise AssertionError("unreachable")
 
     def _once(self, ctx: RequestContext, fn: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
@@ -273,13 +311,20 @@ class Database:
             self._writer.release()
 
     def _run(self, tx: Tx, fn: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
-        result = fn(tx, *args, **kwargs)
+        try:
+            result = fn(tx, *args, **kwargs)
+        except exc.DBAPIError as error:
+            if engines.is_read_only(error):
+                tx.connection.invalidate(error)  # a new one may find the server that takes changes now
+            raise
         try:
             self._commit(tx.connection)
         except exc.DBAPIError as error:
             if not engines.is_transient(error):
                 raise
             raise _AnswerLost(result, tx) from error
+        if tx.changes:
+            self.outcomes.wrote()
         return result, tx._after
 
     def _commit(self, connection: Connection) -> None:
@@ -300,7 +345,7 @@ class Database:
                     return asking.scalar(query) is not None
             except errors.Unavailable as error:
                 if attempt == MAX_TRIES - 1:
-                    raise _unavailable(error, UNKNOWN) from error
+                    raise _unavailable(error, UNKNOWN, self.outcomes) from error
                 runtime.sleep(0.2 * 2**attempt)
         raise AssertionError("unreachable")
 
@@ -309,13 +354,15 @@ class Database:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except exc.TimeoutError as error:
+    except (exc.TimeoutError, _AnswerLost) as error:
         raise _unavailable(error) from error
+    except engines.WriterBusy as error:
+        raise _unavailable(error, TOO_LONG) from error
     except exc.DBAPIError as error:
         _give_up_on(error, last=True)
 
 
-def _give_up_on(error: exc.DBAPIError, last: bool) -> None:
+def _give_up_on(error: exc.DBAPIError, last: bool, outcomes: Outcomes | None = None) -> None:
     """Return if the transaction may be tried again.
 
     :param last: it was tried often or long enough
@@ -323,16 +370,21 @@ def _give_up_on(error: exc.DBAPIError, last: bool) -> None:
     :raises DBAPIError: it never will.
     """
     if engines.took_too_long(error):
-        raise _unavailable(error, TOO_LONG) from error
+        raise _unavailable(error, TOO_LONG, outcomes) from error
+    if engines.is_read_only(error):
+        raise _unavailable(error, NO_CHANGES, outcomes) from error
     if last and engines.is_transient(error):
-        raise _unavailable(error) from error
+        raise _unavailable(error, AWAY, outcomes) from error
     if not engines.is_transient(error):
         raise error
 
 
-def _unavailable(error: Exception, reason: str = AWAY) -> errors.Unavailable:
+def _unavailable(error: Exception, reason: str = AWAY, outcomes: Outcomes | None = None) -> errors.Unavailable:
+    """Return the error for the caller; ``outcomes`` counts it, if it ends a transaction that writes."""
     LOG.warning("database unavailable: %s", error)
     metrics.DB_UNAVAILABLE.add()
+    if outcomes is not None:
+        outcomes.gave_up(reason)
     return errors.Unavailable(reason=reason)
 
 

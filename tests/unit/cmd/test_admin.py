@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from types import SimpleNamespace
 
 import pytest
@@ -10,11 +11,13 @@ import requests
 import sqlalchemy as sa
 
 from iaas.cmd import admin
+from iaas.cmd.daemon import HttpPart
 from iaas.common import conf, context, errors, runtime
 from iaas.compute import agentapi
 from iaas.compute.agentapi import AgentClient, TruthUntold, sign
 from iaas.db import probe
 from iaas.db.models.hosts import services
+from iaas.db.tx import Outcomes
 from iaas.jobs import service
 from tests.fixtures.cloud import cloud
 
@@ -73,6 +76,7 @@ def test_a_worker_that_works_is_well_and_says_when_it_did_what(cloud, running):
     beat = checks["iaas-compute on host1", "heartbeat"]
     assert 0 <= beat["age"] <= beat["limit"]
     assert checks["database controller.sqlite", "answers"]["ok"]
+    assert checks["database controller.sqlite", "writes"]["ok"]
 
 
 def test_a_daemon_whose_database_is_away_is_unwell_says_why_and_is_well_again_by_itself(cloud, running, monkeypatch):
@@ -95,13 +99,41 @@ def test_a_daemon_whose_database_is_away_is_unwell_says_why_and_is_well_again_by
 def test_a_database_that_does_not_answer_holds_nobody_up(cloud, monkeypatch):
     monkeypatch.setattr(probe, "PATIENCE", 0.05)
     hangs = runtime.event()
-    made = SimpleNamespace(name="slow", read=lambda ctx: hangs.wait(30) and None)
-    asked = probe.Probe(made)
-    first, second = asked.check(), asked.check()
-    assert not first.ok
-    assert not second.ok
-    assert "has not answered" in first.why
+
+    def hang(*args):
+        hangs.wait(60)
+
+    asked = probe.Probe(SimpleNamespace(name="slow", outcomes=Outcomes(), read=hang, attempt=hang))
+    for _ in range(2):
+        assert [found.why for found in probe.check([asked])] == [
+            "It has not answered for 0.05 s.",
+            "No transaction that writes could be begun for 0.05 s.",
+        ]
     hangs.set()
+
+
+def test_an_api_whose_database_is_held_by_another_process_says_that_nothing_can_be_written(cloud, monkeypatch):
+    api = HttpPart("compute", cloud.api, "127.0.0.1", 0, 10)
+    api.clients = cloud.clients
+    asked = Asked([api], name="iaas-api")
+    api.start()
+    other = sqlite3.connect(cloud.clients.db.engine.url.database, isolation_level=None)
+    try:
+        monkeypatch.setattr(probe, "LATELY", 0.0)
+        monkeypatch.setattr(probe, "FRESH", 3600.0)
+        assert asked.get("/healthz").status == 200
+        other.execute("BEGIN IMMEDIATE")
+        with monkeypatch.context() as short:
+            short.setattr(probe, "PATIENCE", 0.5)
+            answer = asked.get("/healthz")
+        assert answer.status == 503
+        (why,) = answer.body["why"]
+        assert why == "database controller.sqlite: writes: No transaction that writes could be begun for 0.5 s."
+        other.execute("ROLLBACK")
+        until(cloud, asked, 200)
+    finally:
+        other.close()
+        api.stop()
 
 
 def test_a_worker_that_beats_no_more_is_unwell(cloud, running):
