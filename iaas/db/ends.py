@@ -12,13 +12,16 @@ def forget_instance(tx: Tx, instance_id: str) -> None:
     if row is None:
         return
     ec2.keep_terminated(tx, row)
-    if row.quota_held:  # before the ports', as a boot takes them: two that lock in different orders deadlock
-        quotas.give_back(tx, row.project_id, {"instances": 1, "cores": row.vcpus, "ram": row.memory_mb})
-    hosts.release(tx, instance_id)
     hosts.forget_placement(tx, instance_id)
     consoles.forget(tx, instance_id)
-    if row.network_info:
-        ports.release(tx, instance_id)
+    gone = ports.let_go(tx, instance_id) if row.network_info else {}
+    hosts.release(tx, instance_id)
+    # Last, as everybody of the project waits for these rows until this is committed; in the order a boot takes them, as
+    # two that lock in different orders deadlock
+    if row.quota_held:
+        quotas.give_back(tx, row.project_id, {"instances": 1, "cores": row.vcpus, "ram": row.memory_mb})
+    for project_id, count in gone.items():
+        quotas.give_back(tx, project_id, {"ports": count})
 
 
 def forget_volume(tx: Tx, volume_id: str) -> None:

@@ -181,17 +181,26 @@ def unbind(tx: Tx, instance_id: str, host: str) -> int:
 
 
 def release(tx: Tx, instance_id: str) -> None:
-    """Let go of an instance's ports: those made for it go, with their addresses and quota; the others are free."""
+    """Let go of an instance's ports, and give back the quota of those that are gone."""
+    for project_id, gone in let_go(tx, instance_id).items():
+        quotas.give_back(tx, project_id, {"ports": gone})
+
+
+def let_go(tx: Tx, instance_id: str) -> dict[str, int]:
+    """Let go of an instance's ports: those made for it go, with their addresses; the others are free.
+
+    :returns: how many of each project are gone; their quota is still to be given back
+    """
     by_project: dict[str, list[str]] = {}
+    counts: dict[str, int] = {}
     for row in tx.execute(_MADE, {"instance": instance_id}):
         by_project.setdefault(row.project_id, []).append(row.id)
     for project_id, doomed in by_project.items():
         tx.execute(_DROP_ADDRESSES, {"ids": doomed})
         tx.execute(_LEAVE_GROUPS, {"ids": doomed})
-        gone = tx.count(_REMOVE, {"ids": doomed})
-        if gone:
-            quotas.give_back(tx, project_id, {"ports": gone})
+        counts[project_id] = tx.count(_REMOVE, {"ids": doomed})
     tx.execute(_SET_FREE, {"instance": instance_id})
+    return {project_id: count for project_id, count in counts.items() if count}
 
 
 def wired(tx: Tx, host: str, port_ids: Sequence[str]) -> int:
