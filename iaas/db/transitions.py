@@ -1,9 +1,10 @@
-"""The only writer of state columns."""
+"""The only writer of state columns, and what the log tells of them: one line for each change, after its commit."""
 
 from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,3 +67,17 @@ def _write(
         raise errors.StateConflict(machine=machine.name, id=row.id)
     tx.on_commit(lambda: log.change(LOG, machine.name, row.id, event, str(before), str(after)))
     return after
+
+
+def created(tx: Tx, machine: fsm.Machine, row: Any) -> None:
+    """Have the log tell, once it is committed, that a row was inserted, in the state it begins in."""
+    tx.on_commit(lambda: log.change(LOG, machine.name, _id(row), "create", "-", str(machine.state_of(row))))
+
+
+def removed(tx: Tx, machine: fsm.Machine, row: Any) -> None:
+    """Have the log tell, once it is committed, that a row was deleted, in the state it was in."""
+    tx.on_commit(lambda: log.change(LOG, machine.name, _id(row), "remove", str(machine.state_of(row)), "-"))
+
+
+def _id(row: Any) -> str:
+    return row["id"] if isinstance(row, Mapping) else row.id

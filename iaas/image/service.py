@@ -69,6 +69,7 @@ def create(clients: ImageClients, ctx: RequestContext, wanted: Document, image_i
     def insert(tx: Tx) -> images.Image:
         quota.take(tx, clients.settings, columns["owner"], count=1)
         images.add(tx, properties=properties, tags=tags, updated_at=now, **values)
+        transitions.created(tx, states.IMAGE, values)
         return images.get(tx, values["id"])
 
     return clients.db.write(ctx, insert)
@@ -150,6 +151,7 @@ def delete(clients: ImageClients, ctx: RequestContext, image_id: str) -> None:
         note = image_blobs.bury if has_data else image_blobs.give_up  # an upload that broke off may wake still
         note(tx, image_id, location)
         images.remove(tx, image_id)
+        transitions.removed(tx, states.IMAGE, row)
         return location if has_data else None
 
     location = clients.db.write(ctx, remove)

@@ -52,7 +52,7 @@ def test_the_id_of_a_boot_is_in_the_records_of_the_api_and_of_every_worker(cloud
     assert claimed == ["place", "wire", "prepare"]  # by the scheduler, the network and the compute worker
     assert own[-1]["to"] == "done"
     states = [change["to"] for change in changes if change["id"] == server]
-    assert states == ["building/networking", "building/spawning", "active"]
+    assert states == ["building/scheduling", "building/networking", "building/spawning", "active"]
     others = {line["request_id"] for line in lines if line.get("change", {}).get("id") == server}
     assert others == {request_id}
 

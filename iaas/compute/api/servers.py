@@ -20,7 +20,7 @@ from iaas.compute.states import DELETING_ERROR, INSTANCE, SCHEDULING
 from iaas.db import client_tokens, codec, instances
 from iaas.db import quotas as quota_rows
 from iaas.db.models.instances import instances as table
-from iaas.db.transitions import correct, move
+from iaas.db.transitions import correct, created, move
 from iaas.db.tx import DuplicateKey, Tx
 from iaas.jobs import submit
 from iaas.jobs.kinds import BUILD
@@ -157,6 +157,7 @@ def _accept(tx: Tx, clients: Any, new: NewServers, image: Any, count: int) -> Ma
     instances.add_many(tx, rows)
     args = {"host": new.host} if new.host else {}
     for row in rows:
+        created(tx, INSTANCE, row)
         submit.submit(tx, clients.bell, BUILD, row["id"], args=args)
     if new.client_token is not None:
         ids = [row["id"] for row in rows]

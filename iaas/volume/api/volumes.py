@@ -10,7 +10,7 @@ from iaas.common import errors, runtime
 from iaas.common.context import RequestContext
 from iaas.db import codec, hosts, quotas, volumes
 from iaas.db.models.volumes import volumes as table
-from iaas.db.transitions import correct, move
+from iaas.db.transitions import correct, created, move
 from iaas.db.tx import Tx
 from iaas.jobs import kinds, submit
 from iaas.volume.states import CREATING, DELETING, VOLUME
@@ -97,9 +97,11 @@ def _accept(tx: Tx, clients: Any, new: NewVolume) -> Any:
         created_at=now,
         updated_at=now,
     )
+    row = volumes.get(tx, volume_id)
+    created(tx, VOLUME, row)
     args = {"zone": new.zone} if new.zone else None
     submit.submit(tx, clients.bell, kinds.CREATE_VOLUME, volume_id, args=args)
-    return volumes.get(tx, volume_id)
+    return row
 
 
 def index(clients: Any, ctx: RequestContext, listing: Listing) -> Sequence[Any]:

@@ -29,6 +29,16 @@ def test_an_image_begins_queued_shared_and_the_projects(api):
     assert image["file"] == f"{image['self']}/file"
 
 
+def test_the_log_tells_of_a_new_image_and_of_its_end(api, caplog):
+    caplog.set_level("INFO")
+    image = post(api).json["id"]
+    assert api.request("DELETE", f"/v2/images/{image}", ctx=alice).status == 204
+    assert [record.change for record in caplog.records if hasattr(record, "change")] == [
+        {"resource": "image", "id": image, "event": "create", "from": "-", "to": "queued"},
+        {"resource": "image", "id": image, "event": "remove", "from": "queued", "to": "-"},
+    ]
+
+
 def test_what_is_given_is_shown(api):
     wanted = {
         "id": runtime.uuid(), "name": "Debian ☃", "visibility": "community", "disk_format": "qcow2",

@@ -41,6 +41,18 @@ def test_a_new_volume_is_creating_and_has_a_job_and_takes_quota(api):
     assert api.show(made["id"]) == {**made, "os-vol-tenant-attr:tenant_id": compute.PROJECT}
 
 
+def test_the_log_tells_of_a_new_volume_in_its_first_state(api, caplog):
+    caplog.set_level("INFO")
+    made = api.make(1)
+    told = [record.change for record in caplog.records if hasattr(record, "change")]
+    assert [(change["resource"], change["event"], change["from"], change["to"]) for change in told] == [
+        ("volume", "create", "-", "creating"), ("job", "accepted", "-", "pending"),
+    ]  # fmt: skip
+    assert told[0]["id"] == made["id"]
+    assert api.request("POST", "/volumes", {"volume": {"size": 2**20}}).status_int >= 400
+    assert len([record for record in caplog.records if hasattr(record, "change")]) == 2, "of what is refused, nothing"
+
+
 def test_the_project_may_be_in_the_path(api):
     made = api.request("POST", f"/{compute.PROJECT}/volumes", {"volume": {"size": 1}}).json["volume"]
     assert made["links"][0]["href"] == f"http://127.0.0.1:8776/v3/{compute.PROJECT}/volumes/{made['id']}"
