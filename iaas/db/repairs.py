@@ -6,6 +6,7 @@ once: it either committed before, and is seen, or waits, and adds its own change
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +16,8 @@ from iaas.db.doctor import COUNTED, KEY_PAIRS, held_by
 from iaas.db.models.hosts import allocations, hosts
 from iaas.db.models.images import image_usages, images
 from iaas.db.models.instances import instances
-from iaas.db.models.networks import fixed_ips, ports
+from iaas.db.models.jobs import jobs
+from iaas.db.models.networks import fixed_ips, ports, subnets
 from iaas.db.models.quotas import quota_usages as usages
 from iaas.db.tx import Tx
 
@@ -71,6 +73,72 @@ def release_allocations(tx: Tx, instance_id: str) -> bool:
             change = sa.update(hosts).where(hosts.c.id == sold.host_id, hosts.c.running > 0, *enough)
             tx.execute(change.values(running=hosts.c.running - 1, **less))
     return released > 0
+
+
+def sell(tx: Tx, instance: Any) -> bool:
+    """Give an instance the one allocation it should have: on its host, of its size."""
+    sizes = {size: getattr(instance, size) for size in SIZES}
+    mine = (allocations.c.instance_id == instance.id, allocations.c.host_id == instance.host_id)
+    row = tx.one(sa.select(allocations).where(*mine).with_for_update())
+    if row is None:
+        tx.insert(allocations, instance_id=instance.id, host_id=instance.host_id, **sizes)
+    elif all(getattr(row, size) == value for size, value in sizes.items()):
+        return False
+    else:
+        tx.execute(sa.update(allocations).where(*mine).values(**sizes))
+    return True
+
+
+def unsold(tx: Tx, host_name: str) -> Sequence[sa.Row[Any]]:
+    """Return the ids of instances that are on a host and have no allocation there."""
+    there = sa.exists().where(allocations.c.instance_id == instances.c.id, allocations.c.host_id == instances.c.host_id)
+    query = sa.select(instances.c.id).join(hosts, hosts.c.id == instances.c.host_id)
+    return tx.all(query.where(hosts.c.name == host_name, ~there).order_by(instances.c.id))
+
+
+def allocations_of(tx: Tx, instance_id: str) -> Sequence[sa.Row[Any]]:
+    """Return the allocations of an instance, each with its host's ``name``."""
+    query = sa.select(allocations, hosts.c.name).join(hosts, hosts.c.id == allocations.c.host_id, isouter=True)
+    return tx.all(query.where(allocations.c.instance_id == instance_id))
+
+
+def showing(tx: Tx, *words: str) -> Sequence[sa.Row[Any]]:
+    """Return the ids of instances whose copy of their ports has each of these words: an id, an address in quotes."""
+    c = instances.c
+    said = [c.network_info.contains(word, autoescape=True) for word in words]
+    return tx.all(sa.select(c.id).where(*said).order_by(c.id))
+
+
+def ports_of(tx: Tx, device_id: str) -> Sequence[sa.Row[Any]]:
+    """Return every port of a device, also one whose network is gone."""
+    return tx.all(sa.select(ports).where(ports.c.device_id == device_id).order_by(ports.c.id))
+
+
+def having(tx: Tx, network_id: str, address: str) -> Sequence[sa.Row[Any]]:
+    """Return the port_id of every port that has an address of a network, whether it is there or not."""
+    query = sa.select(fixed_ips.c.port_id).join(subnets, subnets.c.id == fixed_ips.c.subnet_id)
+    return tx.all(query.where(subnets.c.network_id == network_id, fixed_ips.c.address == address))
+
+
+def lost_addresses(tx: Tx, address: str) -> Sequence[sa.Row[Any]]:
+    """Return port_id and network_id of each row of an address whose port is gone."""
+    there = sa.exists().where(ports.c.id == fixed_ips.c.port_id)
+    query = sa.select(fixed_ips.c.port_id, subnets.c.network_id).select_from(
+        fixed_ips.outerjoin(subnets, subnets.c.id == fixed_ips.c.subnet_id)
+    )
+    return tx.all(query.where(fixed_ips.c.address == address, ~there))
+
+
+def revive(tx: Tx, job: Any, state: str, now: float) -> bool:
+    """Have a job done again from the step it stands at, in place of whoever had it; False if it moved on."""
+    same = (jobs.c.id == job.id, jobs.c.fence == job.fence, jobs.c.state == job.state, jobs.c.live_key == job.live_key)
+    values = {"state": state, "owner": None, "fence": jobs.c.fence + 1, "updated_at": now}
+    return tx.count(sa.update(jobs).where(*same).values(**values)) == 1
+
+
+def touch(tx: Tx, table: sa.Table, row_id: str, now: float) -> None:
+    """Say that a row has just changed, so that whoever compares it with its host gives the host time to follow."""
+    tx.execute(sa.update(table).where(table.c.id == row_id).values(updated_at=now))
 
 
 def free_address(tx: Tx, address: str) -> bool:

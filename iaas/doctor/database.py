@@ -7,11 +7,22 @@ from collections.abc import Iterator
 from iaas.doctor.case import Case
 from iaas.doctor.findings import Finding
 
+#: tables whose rows say only that two things belong together
+LINKS = ("port_groups", "fixed_ips", "flavor_access", "allocations")
+LINK = (
+    "Delete the row from {} by hand: it ties nothing to what is gone. Other findings may say that what is gone is in "
+    "use; then restore that first."
+)
+THING = (
+    "Restore what it names from a backup, or delete the thing by its API; foreign keys were off, or a backup was torn."
+)
+
 
 def keys_hold(case: Case) -> Iterator[Finding]:
     """I17: what a row names is there."""
-    remedy = "Foreign keys were off, or a backup was torn: restore a whole one."
     for row in case.rows.broken:
+        table = row.source.partition(".")[0]
+        remedy = LINK.format(table) if table in LINKS else THING
         yield Finding("I17", f"table {row.source}", f"{row.id} names nothing in {row.target}.", None, remedy)
 
 

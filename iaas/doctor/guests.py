@@ -12,6 +12,9 @@ from iaas.doctor.findings import Finding
 
 #: the power a guest of a settled server has
 POWER = {"active": ("RUNNING", "PAUSED"), "stopped": ("SHUTDOWN", "CRASHED")}
+MISSING = "A hard reboot, or if it is stopped a start, makes it anew of its files; if they are gone too, delete it."
+WHY = "`iaas-manage job list --resource {id}` says what was done to it; it may be rebooted hard or deleted."
+WHY_VOLUME = "`iaas-manage job list --resource {id}` says what was done to it; else delete it and make it anew."
 REMOVE = "Its deletion runs again on that host, if a finished one and a job of it there prove that it is ours."
 
 
@@ -25,7 +28,7 @@ def one_domain(case: Case) -> Iterator[Finding]:
         power = there[row.host].get(row.id)
         if power not in wanted:
             what = f"It is {row.vm_state}, its guest on {row.host} is {power or 'not there'}."
-            remedy = "Start or rebuild it." if power is None else "The host writes it down within a minute."
+            remedy = MISSING if power is None else "The host writes it down within a minute."
             yield Finding("I5", f"server {row.id}", what, row.updated_at, remedy)
 
 
@@ -87,7 +90,7 @@ def _owned(case: Case, name: str, things: dict[str, str]) -> Iterator[Finding]:
             yield Finding("I7", f"server {thing}", what, None, REMOVE, "remove_guest", name)
         elif row.host != name:
             what = f"Host {name} has {words}, its row says {row.host or 'no host'}."
-            which = "Look which of them is the right one."
+            which = "Look which of them is the right one; nothing is removed where two hosts, or rows, do not agree."
             yield Finding("I7", f"server {thing}", what, row.updated_at, which, None, name)
 
 
@@ -95,7 +98,9 @@ def error_says_why(case: Case) -> Iterator[Finding]:
     """I12: what is in error says why."""
     for row in case.rows.instances:
         if row.vm_state == "error" and not row.fault:
-            yield Finding("I12", f"server {row.id}", "It is in error and nothing says why.", row.updated_at)
+            what = "It is in error and nothing says why."
+            yield Finding("I12", f"server {row.id}", what, row.updated_at, WHY.format(id=row.id))
     for row in case.rows.volumes:
         if row.status == "error" and not row.fault:
-            yield Finding("I12", f"volume {row.id}", "It is in error and nothing says why.", row.updated_at)
+            what = "It is in error and nothing says why."
+            yield Finding("I12", f"volume {row.id}", what, row.updated_at, WHY_VOLUME.format(id=row.id))

@@ -11,6 +11,11 @@ from iaas.doctor.findings import Finding, counted
 
 SIZES = ("vcpus", "memory_mb", "disk_gb")
 USED = tuple(f"used_{name}" for name in SIZES)
+SELL = "It is given the room of its flavor on its host, so that nobody else is sold that."
+SETTLE = (
+    "Its host becomes the one that has its guest and sold it room, if that is one of the two. Nothing else that hangs "
+    "on where it is, is repaired before."
+)
 RECOUNT = "What the host has sold is counted anew from its allocations."
 
 
@@ -73,7 +78,9 @@ def guests_fit(case: Case) -> Iterator[Finding]:
             held = sum(getattr(row, size) for row in there)
             if held > getattr(host, f"used_{size}"):
                 what = f"{size}: its guests hold {held}, {getattr(host, f'used_{size}')} are sold."
-                yield Finding("I3", _host(host), what, None, "See the findings I5 and I7 about its guests.")
+                yield Finding(
+                    "I3", _host(host), what, None, "See the findings I4, I5 and I7 about its servers and guests."
+                )
 
 
 def sold_where_placed(case: Case) -> Iterator[Finding]:
@@ -85,20 +92,22 @@ def sold_where_placed(case: Case) -> Iterator[Finding]:
         server = case.instances.get(instance_id)
         if server is None:
             what = f"It is gone and {counted(len(rows), 'allocation of it is', 'allocations of it are')} there."
-            yield Finding("I4", f"server {instance_id}", what, None, "They are released.", "release_allocations")
+            remedy = "They are released, if no host has its guest."
+            yield Finding("I4", f"server {instance_id}", what, None, remedy, "release_allocations")
             continue
         for row in rows:
             if row.host_id != server.host_id:
                 host = case.hosts.get(row.host_id)
                 what = f"It is sold on {host.name if host else row.host_id}, its host is {server.host}."
-                remedy = "The allocation where it is not is released."
+                remedy = "The allocation where it is not is released, once it is settled where it is (I18)."
                 yield Finding("I4", f"server {instance_id}", what, server.updated_at, remedy, "release_allocations")
             elif any(getattr(row, name) != getattr(server, name) for name in SIZES):
-                yield Finding("I4", f"server {instance_id}", "Its allocation is not of its size.", server.updated_at)
+                what = "Its allocation is not of its size."
+                yield Finding("I4", f"server {instance_id}", what, server.updated_at, SELL, "sell")
     for server in case.rows.instances:
         if server.host_id is not None and server.host_id not in [row.host_id for row in sold[server.id]]:
             what = f"It is on {server.host} and nothing is sold to it there."
-            yield Finding("I4", f"server {server.id}", what, server.updated_at, "Delete it, or move it away.")
+            yield Finding("I4", f"server {server.id}", what, server.updated_at, SELL, "sell")
 
 
 def hosts_have_services(case: Case) -> Iterator[Finding]:
@@ -116,4 +125,4 @@ def hosts_are_known(case: Case) -> Iterator[Finding]:
     for server in case.rows.instances:
         if names.get(server.host_id) != server.host:
             what = f"Its host is {server.host}, by its id {names.get(server.host_id)}."
-            yield Finding("I18", f"server {server.id}", what, server.updated_at)
+            yield Finding("I18", f"server {server.id}", what, server.updated_at, SETTLE, "settle_host")

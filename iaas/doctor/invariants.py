@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from iaas.doctor import database, filters, guests, hosts, images, jobs, networks, queues, quotas, volumes
+from iaas.doctor import database, filters, guests, hosts, images, jobs, networks, queues, quotas, states, volumes
 from iaas.doctor.case import Case
 from iaas.doctor.findings import Finding
 
@@ -64,6 +64,7 @@ INVARIANTS = (
     Invariant("I2", "A resource has at most one live job.", ALWAYS, jobs.one_per_resource),
     Invariant("I2", "What is busy has a live job.", ALWAYS, jobs.busy_has_a_job),
     Invariant("I2", "What has a live job is there and busy.", ALWAYS, jobs.job_has_a_busy),
+    Invariant("I2", "What is in a state is in one that its table knows.", ALWAYS, states.are_known),
     Invariant("I3", "What a host counts as used is the sum of its allocations.", ALWAYS, hosts.sold_is_used),
     Invariant("I3", "No host has sold more than it has.", ALWAYS, hosts.not_oversold, ("ratios",)),
     Invariant("I3", "The guests of a host are not more than it has sold.", AT_REST, hosts.guests_fit, ("guests",)),
@@ -88,6 +89,7 @@ INVARIANTS = (
     Invariant("I9", "DHCP gives each port its addresses, and nobody else.", AT_REST, filters.leases_agree, LEASES),
     Invariant("I10", "A ready volume is on its back-end, in its size.", AT_REST, volumes.there, ("volumes",)),
     Invariant("I11", "An active image has all its bytes.", AT_REST, images.bytes_are_there, ("images", "blobs")),
+    Invariant("I11", "An image is in a state that its table knows.", ALWAYS, states.of_images_are_known, ("images",)),
     Invariant("I11", "The store has no bytes but images'.", AT_REST, images.bytes_are_owned, ("images", "blobs")),
     Invariant("I12", "What is in error says why.", ALWAYS, guests.error_says_why),
     Invariant("I13", "What an ended job did is a path of its kind.", ALWAYS, jobs.events_are_a_path),

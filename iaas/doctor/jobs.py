@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from iaas.compute.states import INSTANCE
 from iaas.db import codec
 from iaas.db import jobs as db
+from iaas.doctor import states
 from iaas.doctor.case import Case
 from iaas.doctor.findings import Finding
 from iaas.jobs.kinds import DELETES, KINDS, Kind
 
 BUSY_VOLUME = ("creating", "deleting")
+ONE = "Set all but the one that holds its place (`live_key`) to superseded by hand: `iaas-manage job list --resource"
+KEY = "That of a live job names its resource, that of an ended one is empty: set state or key right; it would be {}."
+IDLE = (
+    "Its state was changed under the job: the job ends by itself, done or failed; if not, see `iaas-manage job show`."
+)
 RING = "The sweep of the worker takes it within seconds; if that worker does not run, start it."
 
 
@@ -51,18 +58,23 @@ def one_per_resource(case: Case) -> Iterator[Finding]:
     for (kind, resource_id), jobs in case.live_by_resource.items():
         if len(jobs) > 1:
             said = ", ".join(f"{job.kind} ({job.state})" for job in jobs)
-            yield Finding("I2", f"{_noun(kind)} {resource_id}", f"It has {len(jobs)} live jobs: {said}.")
+            what = f"It has {len(jobs)} live jobs: {said}."
+            yield Finding("I2", f"{_noun(kind)} {resource_id}", what, None, f"{ONE} {resource_id}`.")
     for job in case.rows.jobs:
+        if job.state not in states.JOBS:
+            continue
         wanted = db.live_key(job.resource_type, job.resource_id) if job.state in db.LIVE else None
         if job.live_key != wanted:
-            yield Finding("I2", _name(job), f"It is {job.state} and its key is {job.live_key}.", job.updated_at)
+            what = f"It is {job.state} and its key is {job.live_key}."
+            yield Finding("I2", _name(job), what, job.updated_at, KEY.format(wanted or "empty"))
 
 
 def busy_has_a_job(case: Case) -> Iterator[Finding]:
     """I2: what is busy has a live job."""
-    ends = "Its task ends as a failed one, with a fault; a deletion is done again."
+    ends = "Its task ends as a failed one, with a fault; a deletion is done again if a job was to do it before."
     for row in case.rows.instances:
-        if row.task_state is not None and ("instance", row.id) not in case.live_by_resource:
+        busy = row.task_state is not None and INSTANCE.state_of(row).known
+        if busy and ("instance", row.id) not in case.live_by_resource:
             what = f"It is {row.vm_state}/{row.task_state} and no job works on it."
             yield Finding("I2", f"server {row.id}", what, row.updated_at, ends, "end_task")
     for row in case.rows.volumes:
@@ -82,7 +94,8 @@ def job_has_a_busy(case: Case) -> Iterator[Finding]:
             yield Finding("I2", _name(job), f"{_of(job)}: there is no such {_noun(job.resource_type)}.", job.updated_at,
                           "It is ended: there is nothing to work on.", "end_job")  # fmt: skip
         elif not (row.task_state if job.resource_type == "instance" else row.status in BUSY_VOLUME):
-            yield Finding("I2", _name(job), f"{_of(job)}: the {_noun(job.resource_type)} is not busy.", job.updated_at)
+            what = f"{_of(job)}: the {_noun(job.resource_type)} is not busy."
+            yield Finding("I2", _name(job), what, job.updated_at, IDLE)
 
 
 def _noun(resource_type: str) -> str:

@@ -12,6 +12,12 @@ from iaas.doctor import unreadable
 from iaas.doctor.case import Case, is_servers
 from iaas.doctor.findings import Finding, counted
 
+FREE = "It is freed, if no server shows it and no guest has it."
+ANOTHER = (
+    "Its subnet's row was changed, or the port's: set right which of them it was, or give the port another address."
+)
+ONE = "Take it from all of them but one: `openstack port unset --fixed-ip`. The port list of its network names them."
+BIND = "It is bound where its server is, if nothing says that another server has it."
 COMPARE = "The network worker of the host compares by itself; see its log if this stays."
 
 
@@ -33,16 +39,18 @@ def addresses_once(case: Case) -> Iterator[Finding]:
         owners[row.network_id, row.address].add(row.port_id)
         if port is None:
             what = f"It belongs to the port {row.port_id}, which is not there."
-            yield Finding("I9", f"address {row.address}", what, None, "It is freed.", "free_address")
+            yield Finding("I9", f"address {row.address}", what, None, FREE, "free_address")
         elif row.network_id != port.network_id:
-            yield Finding("I9", port_name(port), f"Its address {row.address} is of another network.", port.updated_at)
+            what = f"Its address {row.address} is of another network."
+            yield Finding("I9", port_name(port), what, port.updated_at, ANOTHER)
         else:
             cidr, address = cidrs.get(row.subnet_id), case.read("fixed_ips", row, "address", ipaddress.ip_address)
             if cidr is not None and address is not None and address not in cidr:
-                yield Finding("I9", port_name(port), f"Its address {row.address} is not in {cidr}.")
+                yield Finding("I9", port_name(port), f"Its address {row.address} is not in {cidr}.", None, ANOTHER)
     for (network, address), ports in owners.items():
         if len(ports) > 1:
-            yield Finding("I9", f"address {address}", f"{len(ports)} ports of network {network} have it.")
+            what = f"{len(ports)} ports of network {network} have it."
+            yield Finding("I9", f"address {address}", what, None, ONE)
 
 
 def copies_agree(case: Case) -> Iterator[Finding]:
@@ -56,7 +64,7 @@ def copies_agree(case: Case) -> Iterator[Finding]:
         there = {port.id: sorted(ip.address for ip in case.addresses[port.id]) for port in case.ports_of[row.id]}
         if shown != there:
             what = f"It shows {_said(shown)}, its ports have {_said(there)}."
-            remedy = "What it shows is written anew from its ports."
+            remedy = "What it shows is written anew from its ports, if nothing says that it has what it shows."
             yield Finding("I9", f"server {row.id}", what, row.updated_at, remedy, "refresh_addresses")
 
 
@@ -75,7 +83,7 @@ def servers_are_there(case: Case) -> Iterator[Finding]:
     for port in case.rows.ports:
         if is_servers(port) and port.device_id not in case.instances:
             what = f"It belongs to the server {port.device_id}, which is gone."
-            remedy = "It goes with its addresses and its quota; one that was not made for the server is let go."
+            remedy = "If nothing uses it, it goes with its addresses and quota; one not made for the server is let go."
             yield Finding("I9", port_name(port), what, port.updated_at, remedy, "release_ports")
 
 
@@ -87,7 +95,7 @@ def bound_where_servers_are(case: Case) -> Iterator[Finding]:
             continue
         if settled(case, port) and case.settled(row.id, row.updated_at):
             what = f"It is bound to {port.host}, its server {row.id} is on {row.host}."
-            yield Finding("I9", port_name(port), what, port.updated_at, "It is bound where its server is.", "bind_port")
+            yield Finding("I9", port_name(port), what, port.updated_at, BIND, "bind_port")
 
 
 def bound_is_wired(case: Case) -> Iterator[Finding]:

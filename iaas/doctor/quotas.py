@@ -25,4 +25,5 @@ def within_limits(case: Case) -> Iterator[Finding]:
     for row in case.rows.usages:
         if 0 <= row.hard_limit < row.used and row.resource in COUNTED:
             what = f"{row.resource}: {row.used} used of {row.hard_limit}."
-            yield Finding("I8", f"project {row.project_id}", what)
+            remedy = "Raise its limit, `iaas-manage quota set`, or have it delete some."
+            yield Finding("I8", f"project {row.project_id}", what, None, remedy)

@@ -35,5 +35,5 @@ def owned(case: Case) -> Iterator[Finding]:
                 yield Finding("I7", f"volume {volume}", what, None, remedy, "remove_volume", name)
             elif row.host != name:
                 what = f"Host {name} has it, its row says {row.host or 'no host'}."
-                which = "Look which of them is the right one."
+                which = "Look which of them is the right one; nothing is removed where host and row do not agree."
                 yield Finding("I7", f"volume {volume}", what, row.updated_at, which, None, name)

@@ -48,7 +48,7 @@ def test_a_sound_cloud_is_clean_and_counts_are_repaired(clinic):
     clinic.rows.set("instances", {"id": ACTIVE}, network_info="[]")
     found = clinic.findings()
     assert {one.invariant for one in found} == {"I3", "I4", "I8", "I9"}
-    hands = Hands(clinic.rows.db, BELL, None, clinic.rows.image_db)
+    hands = Hands(clinic.rows.db, BELL, None, clinic.rows.image_db, truth=clinic.truth)
     assert {run(hands, step)[0] for step in plan(found)} <= {Result.DONE, Result.NOT_NEEDED}
     assert clinic.findings() == []
 

@@ -134,6 +134,40 @@ def a_job_held_by_nobody(c):
     c.rows.set("jobs", {"id": uid(102)}, owner="compute.h9:12345678")
 
 
+# -- states ----------------------------------------------------------------------------------------------------
+
+
+@plant("are_known", "I2", ACTIVE, "It is building/no task, which is no state")
+def a_server_that_builds_without_a_task(c):
+    c.rows.set("instances", {"id": ACTIVE}, vm_state="building")
+
+
+@plant("are_known", "I2", ACTIVE, "It is active/frobnicating")
+def a_server_with_a_task_there_is_not(c):
+    c.rows.set("instances", {"id": ACTIVE}, task_state="frobnicating")
+
+
+@plant("are_known", "I2", READY, "It is frob, which")
+def a_volume_in_no_state(c):
+    c.rows.set("volumes", {"id": READY}, status="frob")
+
+
+@plant("are_known", "I2", uid(102), "is odd, which")
+def a_live_job_in_no_state(c):
+    c.rows.set("jobs", {"id": uid(102)}, state="odd")
+
+
+@plant("are_known", "I2", uid(104), "is odd, which")
+def an_ended_job_in_no_state(c):
+    c.rows.set("jobs", {"id": uid(104)}, state="odd")
+
+
+@plant("of_images_are_known", "I11", IMAGE_ID, "It is frob, which")
+def an_image_in_no_state(c):
+    table = IMAGE.tables["images"]
+    c.rows.image_db.write(context.admin(), lambda tx: tx.execute(table.update().values(status="frob")))
+
+
 # -- hosts -----------------------------------------------------------------------------------------------------
 
 
@@ -426,6 +460,11 @@ def a_key_that_names_nothing(c):
     c.rows.drop("networks", id=NET)
 
 
+@plant("keys_hold", "I17", "port_groups.port_id", "names nothing in ports")
+def a_group_of_a_port_that_is_gone(c):
+    c.rows.drop("ports", id=port_of(FAILED))
+
+
 @plant("gone_own_nothing", "I17", f"server {GONE}", "tokens of its consoles")
 def a_console_of_a_gone_server(c):
     c.rows.add(
@@ -447,6 +486,14 @@ def test_a_planted_breach_is_found(clinic, name):
     BREACHES[name](clinic)
     found = clinic.findings()
     assert [one for one in found if one.invariant == invariant and subject in one.subject and words in one.what], found
+    assert [one for one in found if not one.remedy.endswith(".")] == [], "each says what to do, in a sentence"
+
+
+def test_what_only_ties_two_things_together_needs_no_backup(clinic):
+    a_group_of_a_port_that_is_gone(clinic)
+    said = {one.subject: one.remedy for one in clinic.findings() if one.invariant == "I17"}
+    assert said["table port_groups.port_id"].startswith("Delete the row from port_groups by hand")
+    assert not any("backup" in remedy for remedy in said.values())
 
 
 def test_every_row_of_the_table_has_a_planted_breach():

@@ -42,11 +42,12 @@ class Bell:
 
 @pytest.fixture
 def hands(clinic):
-    return Hands(clinic.rows.db, Bell(), QUOTA, clinic.rows.image_db)
+    return Hands(clinic.rows.db, Bell(), QUOTA, clinic.rows.image_db, truth=clinic.truth)
 
 
 def heal(clinic, hands):
     """Plan for what is found, do it, and return what was done: {fix: result}."""
+    hands.truth = clinic.truth
     steps = plan(clinic.findings())
     assert steps
     return {step.fix: run(hands, step)[0] for step in steps}
@@ -117,11 +118,43 @@ def job_of_nothing(rows):
     rows.job(112, "stop", GONE, "power_off", "compute.h1", "pending", host="h1", updated_at=rows.now)
 
 
+def name_no_state(rows):
+    rows.set("instances", {"id": ACTIVE}, vm_state="building")
+
+
+def name_no_state_of_a_volume(rows):
+    rows.set("volumes", {"id": READY}, status="frobnicating")
+    rows.job(120, "create_volume", READY, "make", "volume.h1", "done", noun="volume", host="h1")
+
+
+def name_no_state_of_a_job(rows):
+    rows.set("jobs", {"id": uid(102)}, state="frobnicating")
+
+
+def name_another_host(rows):
+    rows.set("instances", {"id": ACTIVE}, host="ghost")
+
+
+def name_another_hosts_id(rows):
+    rows.set("instances", {"id": ACTIVE}, host_id=HOST_IDS["h2"])
+
+
+def sell_nothing(rows):
+    rows.drop("allocations", instance_id=ACTIVE)
+
+
+def sell_too_little(rows):
+    rows.set("allocations", {"instance_id": ACTIVE}, memory_mb=64)
+
+
 BROKEN = {
     count_host: "recount_host", count_quota: "recount_quota", count_images: "recount_images",
     sell_a_gone_one: "release_allocations", sell_twice: "release_allocations", leave_ports: "release_ports",
     leave_an_address: "free_address", bind_elsewhere: "bind_port", show_nothing: "refresh_addresses",
     lose_a_task: "end_task", lose_a_volume_task: "end_volume_task", job_of_nothing: "end_job",
+    name_no_state: "settle_state", name_no_state_of_a_volume: "settle_volume_state",
+    name_no_state_of_a_job: "revive_job", name_another_host: "settle_host", name_another_hosts_id: "settle_host",
+    sell_nothing: "sell", sell_too_little: "sell",
 }  # fmt: skip
 
 
@@ -142,7 +175,8 @@ def test_every_repair_is_tested_here_and_a_sound_cloud_needs_none(clinic, hands)
         "recount_host": "host h1", "recount_quota": f"project {P}", "recount_images": f"project {P}",
         "release_ports": f"port {port_of(ACTIVE)}", "bind_port": f"port {port_of(ACTIVE)}",
         "free_address": "address 10.0.0.11", "end_job": f"job {uid(102)}", "end_volume_task": f"volume {READY}",
-        "remove_volume": f"volume {READY}", "ring_job": f"job {uid(102)}",
+        "remove_volume": f"volume {READY}", "ring_job": f"job {uid(102)}", "revive_job": f"job {uid(102)}",
+        "settle_volume_state": f"volume {READY}",
     }  # fmt: skip
     for fix in REPAIRS:
         result, _ = run(hands, Action(fix, subjects.get(fix, f"server {ACTIVE}"), "h1"))
@@ -155,7 +189,7 @@ def test_a_lost_task_ends_with_a_fault_and_a_lost_deletion_begins_again(clinic, 
     rows = clinic.rows
     rows.set("instances", {"id": ACTIVE}, task_state="rebooting_hard")
     rows.set("instances", {"id": STOPPED}, vm_state="building", task_state="spawning")
-    rows.drop("jobs", id=uid(102))
+    rows.set("jobs", {"id": uid(102)}, state="superseded", live_key=None)
     assert set(heal(clinic, hands).values()) == {Result.DONE}
     for server in (ACTIVE, STOPPED):
         row = one(rows, "instances", id=server)
@@ -169,6 +203,7 @@ def test_a_lost_task_ends_with_a_fault_and_a_lost_deletion_begins_again(clinic, 
 
 def test_a_volume_whose_deletion_was_lost_is_deleted_again(clinic, hands):
     clinic.rows.set("volumes", {"id": READY}, status="deleting")
+    clinic.rows.job(120, "create_volume", READY, "make", "volume.h1", "done", noun="volume", chain="delete_volume")
     assert heal(clinic, hands) == {"end_volume_task": Result.DONE}
     assert one(clinic.rows, "jobs", live_key=f"volume:{READY}")["kind"] == "delete_volume"
 
