@@ -30,6 +30,15 @@ class Ambiguous(errors.IaasError):
     template = "More than one {what} is called {name!r}; name it by its id, one of: {ids}"
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text of the command line, the environment or a pipe is UTF-8; Python keeps bytes that are not, too."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class World:
     """What one run works with; each connection is opened when it is first asked for."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from iaas import __version__
-from iaas.cmd.manage.base import World
+from iaas.cmd.manage.base import World, is_utf8
 from iaas.cmd.manage.output import printable
 from iaas.common import errors
 
@@ -71,8 +71,20 @@ class Failed(click.ClickException):
         click.echo(f"iaas-manage: {printable(self.message)}", err=True)
 
 
+class NotText(Failed):
+    """A word that no database could look for."""
+
+    exit_code = 2
+
+
 class Root(click.Group):
     """The nouns, by name; only the one that is asked for is loaded."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for word in args:
+            if not is_utf8(word):
+                raise NotText(f"{repr(os.fsencode(word))[1:]} is not UTF-8 text, as all arguments must be.")
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(MODULES)

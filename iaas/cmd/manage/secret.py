@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from iaas.cmd.manage.base import is_utf8
 from iaas.common import errors
 
 
@@ -49,6 +50,8 @@ def _checked(text: str, where: str) -> str:
         raise errors.Invalid(reason=f"There is no password in {where}.")
     if "\n" in password:
         raise errors.Invalid(reason=f"There is more than one line in {where}; a password is one line.")
+    if not is_utf8(password):
+        raise errors.Invalid(reason=f"The password in {where} is not UTF-8 text.")
     return password
 
 

@@ -206,6 +206,18 @@ def test_a_password_of_no_line_or_two_is_refused(manage: Manage, text: str, says
     assert says in manage.refuses("user", "set-password", "admin", "--password-file", "-", input=text)
 
 
+@pytest.mark.parametrize("words", ["trace", "server show", "user show", "--config-file", "nosuch", "host list --json"])
+def test_an_argument_that_is_not_utf_8_is_said_in_a_sentence(manage, words):
+    sentence = manage.refuses(*words.split(), "x\udcff", code=2)
+    assert sentence == "iaas-manage: 'x\\xff' is not UTF-8 text, as all arguments must be.\n"
+
+
+def test_a_password_that_is_not_utf_8_is_said_in_a_sentence(manage):
+    by = ("user", "set-password", "admin", "--password-env", "PASSWORD")
+    sentence = manage.refuses(*by, env={"PASSWORD": "long enough\udcff"})
+    assert sentence == "iaas-manage: The password in the environment variable PASSWORD is not UTF-8 text.\n"
+
+
 def test_a_password_that_is_nowhere_is_a_mistake_in_the_command(manage: Manage) -> None:
     assert "--password-file" in manage.refuses("user", "set-password", "admin", code=2)
     both = ("--password-env", "A", "--password-file", "-")
