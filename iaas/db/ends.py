@@ -15,13 +15,14 @@ def forget_instance(tx: Tx, instance_id: str) -> None:
     hosts.forget_placement(tx, instance_id)
     consoles.forget(tx, instance_id)
     gone = ports.let_go(tx, instance_id) if row.network_info else {}
-    hosts.release(tx, instance_id)
-    # Last, as everybody of the project waits for these rows until this is committed; in the order a boot takes them, as
+    # Last, as everybody of the project and of the host waits for these rows until this is committed: the project's
+    # before the host's, as more wait for them; those of servers before those of ports, as a boot takes them, because
     # two that lock in different orders deadlock
     if row.quota_held:
         quotas.give_back(tx, row.project_id, {"instances": 1, "cores": row.vcpus, "ram": row.memory_mb})
     for project_id, count in gone.items():
         quotas.give_back(tx, project_id, {"ports": count})
+    hosts.release(tx, instance_id)
 
 
 def forget_volume(tx: Tx, volume_id: str) -> None:
