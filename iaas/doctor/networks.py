@@ -19,6 +19,10 @@ ANOTHER = (
 ONE = "Take it from all of them but one: `openstack port unset --fixed-ip`. The port list of its network names them."
 BIND = "It is bound where its server is, if nothing says that another server has it."
 COMPARE = "The network worker of the host compares by itself; see its log if this stays."
+UNPROVEN = (
+    "If nothing proves that it was given up, the network worker names it in its log and leaves it as it is. Bring its"
+    " rows back; or, if nobody needs its guest, destroy that at the hypervisor and remove the tap: `ip link del`."
+)
 
 
 def port_name(row: Any) -> str:
@@ -114,7 +118,7 @@ def wired_is_bound(case: Case) -> Iterator[Finding]:
         for port_id in sorted(wired):
             port = case.ports.get(port_id)
             if port is None:
-                yield Finding("I7", f"port {port_id}", f"Host {name} carries it, no row does.", None, COMPARE)
+                yield Finding("I7", f"port {port_id}", f"Host {name} carries it, no row does.", None, UNPROVEN)
             elif settled(case, port) and port.host != name:
                 what = f"Host {name} carries it, its row says {port.host or 'no host'}."
                 yield Finding("I7", port_name(port), what, port.updated_at, COMPARE)
@@ -139,7 +143,8 @@ def taps_are_bound(case: Case) -> Iterator[Finding]:
             port = case.ports.get(port_id)
             bound = port is not None and (port.host == name or not settled(case, port))
             if not bound and (name, port_id) not in wired:
-                yield Finding("I7", f"port {port_id}", f"Host {name} has a tap of it.", None, COMPARE)
+                what, do = f"Host {name} has a tap of it.", UNPROVEN if port is None else COMPARE
+                yield Finding("I7", f"port {port_id}", what, None, do)
 
 
 def networks_are_used(case: Case) -> Iterator[Finding]:
