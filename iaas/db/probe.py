@@ -24,8 +24,8 @@ FRESH = 1.0
 LATELY = 5.0
 #: seconds somebody waits for the answers
 PATIENCE = 2.5
-#: transactions given up one after the other, the last not longer ago than these seconds, prove the contrary:
-#: a full disk lets a transaction begin
+#: transactions that broke one after the other, the last not longer ago than these seconds, prove the contrary: a full
+#: disk lets a transaction begin
 IN_A_ROW, HEEDED = 3, 10.0
 
 
@@ -42,7 +42,7 @@ class Probe:
         """Ask what is not known."""
         self._answers.ask(FRESH)
         if not _wrote_lately(self._outcomes):
-            self._writes.ask(LATELY)
+            self._writes.ask(FRESH if self._writes.failed else LATELY)
 
     def checks(self, deadline: float) -> list[Check]:
         """Return what is known by ``deadline``, of :func:`runtime.monotonic`."""
@@ -57,8 +57,8 @@ class Probe:
         outcomes = self._outcomes
         if _wrote_lately(outcomes):
             return None
-        if outcomes.given_up >= IN_A_ROW and runtime.monotonic() - outcomes.given_up_at < HEEDED:
-            return f"The last {outcomes.given_up} transactions that write were given up: {outcomes.why}"
+        if outcomes.broken >= IN_A_ROW and runtime.monotonic() - outcomes.broken_at < HEEDED:
+            return f"The last {outcomes.broken} transactions that write broke: {outcomes.why}"
         return self._writes.wait(deadline)
 
     def _age(self) -> float | None:
@@ -80,6 +80,7 @@ class _Question:
 
     :param ask: returns if all is well
     :param silence: what is said while there is no answer: "It has not answered" … for 2.5 s
+    :ivar failed: what was wrong when it was answered last, None if nothing was
     """
 
     def __init__(self, database: Database, ask: Callable[[Database], None], silence: str) -> None:
@@ -88,7 +89,7 @@ class _Question:
         self._silence = silence
         self._told: float | None = None
         self._well: float | None = None
-        self._failed: str | None = None
+        self.failed: str | None = None
         self._under_way: runtime.Event | None = None
 
     def age(self) -> float | None:
@@ -106,17 +107,17 @@ class _Question:
         under_way = self._under_way
         if under_way is not None and not under_way.wait(max(0.0, deadline - runtime.monotonic())):
             return f"{self._silence} for {PATIENCE:g} s."
-        return self._failed
+        return self.failed
 
     def _run(self, done: runtime.Event) -> None:
         try:
             self._do(self._database)
-            self._well, self._failed = runtime.monotonic(), None
+            self._well, self.failed = runtime.monotonic(), None
         except errors.IaasError as error:
-            self._failed = str(error)
+            self.failed = str(error)
         except Exception as error:
             LOG.exception("asking the database %s how it is failed", self._database.name)
-            self._failed = f"Asking it failed: {type(error).__name__}."
+            self.failed = f"Asking it failed: {type(error).__name__}."
         finally:
             self._told, self._under_way = runtime.monotonic(), None
             done.set()
@@ -128,7 +129,7 @@ def _age(moment: float | None) -> float | None:
 
 def _wrote_lately(outcomes: Outcomes) -> bool:
     age = _age(outcomes.written_at)
-    return age is not None and age <= LATELY and not outcomes.given_up
+    return age is not None and age <= LATELY
 
 
 def _answers(database: Database) -> None:

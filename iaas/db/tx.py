@@ -84,23 +84,26 @@ class ReturningDelete:
 class Outcomes:
     """How the latest transactions that write ended.
 
-    :ivar written_at: when one that changed something was committed last, by :func:`runtime.monotonic`
-    :ivar given_up: how many were given up since, because of the database
-    :ivar given_up_at: when the last of them was
+    :ivar written_at: when the last one was committed that changed something, by :func:`runtime.monotonic`; None if one
+        was given up since
+    :ivar broken: how many broke since: the database let them begin, for all we know, and did not let them end
+    :ivar broken_at: when the last of them did
     :ivar why: the sentence its caller got
     """
 
     def __init__(self) -> None:
         self.written_at: float | None = None
-        self.given_up = 0
-        self.given_up_at = 0.0
+        self.broken = 0
+        self.broken_at = 0.0
         self.why = ""
 
     def wrote(self) -> None:
-        self.written_at, self.given_up = runtime.monotonic(), 0
+        self.written_at, self.broken = runtime.monotonic(), 0
 
     def gave_up(self, why: str) -> None:
-        self.given_up, self.given_up_at, self.why = self.given_up + 1, runtime.monotonic(), why
+        self.written_at = None
+        if why in (AWAY, UNKNOWN):
+            self.broken, self.broken_at, self.why = self.broken + 1, runtime.monotonic(), why
 
 
 class Tx:

@@ -148,7 +148,7 @@ def test_a_full_disk_lets_a_transaction_begin_and_is_told_by_those_that_failed(d
         with pytest.raises(errors.Unavailable):
             database.write(CTX, fill)
     asking = probe.Probe(database)
-    assert asked(asking)["writes"] == f"The last 3 transactions that write were given up: {tx.AWAY}"
+    assert asked(asking)["writes"] == f"The last 3 transactions that write broke: {tx.AWAY}"
     with monkeypatch.context() as later:
         later.setattr(probe, "HEEDED", 0.0)
         assert asked(asking) == WELL
