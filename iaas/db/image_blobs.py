@@ -99,18 +99,21 @@ def judge(tx: Tx, image_ids: Sequence[str], with_data: Sequence[str], without: S
         ids = image_ids[at : at + _BATCH]
         there = sa.select(images.c.id, images.c.status).where(images.c.id.in_(ids))
         status = {row.id: row.status for row in tx.all(there)}
-        ripe = (blob_gc.c.removed_at < db_now() - rest).label("ripe")  # NULL: it is among the buried
-        query = sa.select(blob_gc, ripe).where(blob_gc.c.image_id.in_(ids))
-        proofs = {row.image_id: row for row in tx.all(query)}
-        for image_id in ids:
-            if status.get(image_id) in with_data:
-                continue
+        lost = [image_id for image_id in ids if status.get(image_id) not in with_data]
+        proofs = _proofs(tx, lost, rest) if lost else {}
+        for image_id in lost:
             known = image_id not in status or status[image_id] in without
             if image_id not in proofs or not known:
                 found.unproven[image_id] = status.get(image_id)
             elif proofs[image_id].ripe:
                 (found.given_up if image_id in status else found.deleted).append(proofs[image_id])
     return found
+
+
+def _proofs(tx: Tx, image_ids: Sequence[str], rest: float) -> dict[str, sa.Row[Any]]:
+    ripe = (blob_gc.c.removed_at < db_now() - rest).label("ripe")  # NULL: it is among the buried
+    rows = tx.all(sa.select(blob_gc, ripe).where(blob_gc.c.image_id.in_(image_ids)))
+    return {row.image_id: row for row in rows}
 
 
 def claim(tx: Tx, proof: Any, without: Sequence[str]) -> bool:
