@@ -7,8 +7,8 @@ It reads the controller's rows at one moment and is told what hosts, stores and 
 ``iaas-manage doctor``, the simulator and the kill matrix judge clouds by it.  See docs/doctor.md.
 """
 
-from iaas.doctor.examine import Diagnosis, Unchecked, diagnose, examine
-from iaas.doctor.findings import Finding, HostTruth, Truth, host_truth, merged
+from iaas.doctor.examine import Diagnosis, Unchecked, diagnose, examine, needs
+from iaas.doctor.findings import Finding, HostTruth, Truth, counted, host_truth, merged
 
 __all__ = [
     "Diagnosis",
@@ -16,8 +16,10 @@ __all__ = [
     "HostTruth",
     "Truth",
     "Unchecked",
+    "counted",
     "diagnose",
     "examine",
     "host_truth",
     "merged",
+    "needs",
 ]

@@ -81,6 +81,11 @@ def diagnose(
     return found
 
 
+def needs(only: Collection[str] = ()) -> set[str]:
+    """Return what must be known beside the rows to judge some invariants, or all, by the words of :data:`NEEDS`."""
+    return {what for row in INVARIANTS if not only or row.id in only for what in row.needs}
+
+
 def _judged(row: Invariant, case: Case) -> list[Finding]:
     """Return what breaks one row of the table, and what of it could not be judged."""
     found: list[Finding] = []

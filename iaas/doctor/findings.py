@@ -20,7 +20,8 @@ class Finding:
     :param invariant: ``I7``
     :param subject: what it is about: ``server <id>``, ``host <name>``, …
     :param what: what is wrong, a sentence
-    :param since: since when at least, in seconds since the epoch; None if nothing tells
+    :param not_before: when it was not so yet, in seconds since the epoch: mostly the last change the cloud made to the
+        row; it began at some moment after that. None if nothing tells
     :param remedy: what to do, or what ``iaas-manage doctor --fix`` would do
     :param fix: the name of a repair the doctor knows, see ``iaas.doctor.repairs``
     :param host: the host it was found on, if it is about something there
@@ -29,7 +30,7 @@ class Finding:
     invariant: str
     subject: str
     what: str
-    since: float | None = None
+    not_before: float | None = None
     remedy: str = ""
     fix: str | None = None
     host: str | None = None
@@ -79,6 +80,13 @@ class HostTruth:
 
 
 SETS = ("disks", "ports", "taps", "networks")
+#: which worker tells what of its host; ``queues`` are told by each whose broker is inside its process
+TOLD_BY = {
+    **dict.fromkeys(("guests", "definitions", "disks"), "iaas-compute"),
+    **dict.fromkeys(("ports", "taps", "networks", "rules", "senders", "members", "leases"), "iaas-network"),
+    "volumes": "iaas-volume",
+}
+TELLERS = ("iaas-compute", "iaas-network", "iaas-volume")
 MAPS = ("guests", "definitions", "rules", "senders", "members", "leases", "volumes", "queues")
 
 

@@ -80,7 +80,7 @@ def unsound(cluster: dev_cluster.Cluster, promised: history.History) -> list[str
         there = Truth(hosts=answers.hosts, queues=_dead_letters(cluster), ratios=cluster.settings.scheduler)
         found = diagnose(databases[0], there, quiet=True, images=databases[1]).findings
         found += history.kept(promised, databases[0], complete=True)
-        return [*map(str, found), *answers.silent, *_untold(cluster, answers.hosts)]
+        return [*map(str, found), *map(str, answers.silent), *_untold(cluster, answers.hosts)]
     except errors.Unavailable as error:
         return [f"the doctor cannot look: {error}"]
     finally:

@@ -107,7 +107,7 @@ def test_a_finding_that_is_gone_when_it_looks_again_is_not_reported(manage: Mana
         sick.set("quota_usages", {"resource": "cores", "project_id": P}, used=5)
 
     monkeypatch.setattr(runtime, "sleep", sleep)
-    assert manage.run("doctor", "--only", "I8", "--patience", "1").exit_code == 2, "nothing is wrong, hosts were silent"
+    assert manage.run("doctor", "--only", "I8", "--patience", "1").exit_code == 0, "no host need be asked"
 
 
 def test_an_invariant_there_is_not_is_refused(manage: Manage) -> None:

@@ -41,7 +41,7 @@ def test_bytes_of_no_row_are_told_with_their_age_and_both_ways_out(clinic):
     (row,) = found(clinic)
     assert row.subject == f"image {GONE}"
     assert row.what == "The store has 3 bytes of it; no row names it, and nothing proves that they may go."
-    assert row.since == clinic.rows.old
+    assert row.not_before == clinic.rows.old
     assert "Restore the newer one" in row.remedy
     assert "removed by hand" in row.remedy
     assert row.fix is None
