@@ -143,10 +143,11 @@ def _accept(tx: Tx, clients: Any, new: NewServers, image: Any, count: int) -> Ma
     key = keypairs.find_mine(tx, new.key_name) if new.key_name else None
     if new.key_name and key is None:
         raise errors.Invalid(reason=f"Invalid key_name provided: there is no key pair {new.key_name!r}.")
+    plan = networking.plan(tx, clients, new.networks, new.security_groups)
     amounts = {"instances": count, "cores": flavor.vcpus * count, "ram": flavor.memory_mb * count}
     project_id = str(tx.ctx.project_id)
+    # after everything that is only read: the others of the project wait for these rows until this is committed
     quota_rows.take(tx, project_id, amounts, clients.settings.quota)
-    plan = networking.plan(tx, clients, new.networks, new.security_groups)
     group_names = [group.name for group in plan.groups] if plan.interfaces else []
     reservation_id = "r-" + runtime.uuid()[:8]
     rows = [_row(tx, new, flavor, image, key, reservation_id, index, count) for index in range(count)]
