@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from iaas.db import consoles, ec2, hosts, instances, ports, quotas, volumes
+from iaas.db.transitions import removed
 from iaas.db.tx import Tx
 
 
@@ -11,6 +12,7 @@ def forget_instance(tx: Tx, instance_id: str) -> None:
     row = instances.remove(tx, instance_id)
     if row is None:
         return
+    removed(tx, "instance", row.id, row.vm_state, row.task_state)
     ec2.keep_terminated(tx, row)
     hosts.forget_placement(tx, instance_id)
     consoles.forget(tx, instance_id)
@@ -29,4 +31,5 @@ def forget_volume(tx: Tx, volume_id: str) -> None:
     """Remove a volume: its row and its quota. Doing it twice is fine."""
     row = volumes.remove(tx, volume_id)
     if row is not None:
+        removed(tx, "volume", row.id, row.status)
         quotas.give_back(tx, row.project_id, {"volumes": 1, "gigabytes": row.size_gb})

@@ -74,9 +74,10 @@ def created(tx: Tx, machine: fsm.Machine, row: Any) -> None:
     tx.on_commit(lambda: log.change(LOG, machine.name, _id(row), "create", "-", str(machine.state_of(row))))
 
 
-def removed(tx: Tx, machine: fsm.Machine, row: Any) -> None:
-    """Have the log tell, once it is committed, that a row was deleted, in the state it was in."""
-    tx.on_commit(lambda: log.change(LOG, machine.name, _id(row), "remove", str(machine.state_of(row)), "-"))
+def removed(tx: Tx, resource: str, row_id: str, *columns: str | None) -> None:
+    """Have the log tell, once it is committed, that a row was deleted, with what its state columns were."""
+    before = "/".join(column for column in columns if column)
+    tx.on_commit(lambda: log.change(LOG, resource, row_id, "remove", before, "-"))
 
 
 def _id(row: Any) -> str:

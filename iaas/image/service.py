@@ -151,7 +151,7 @@ def delete(clients: ImageClients, ctx: RequestContext, image_id: str) -> None:
         note = image_blobs.bury if has_data else image_blobs.give_up  # an upload that broke off may wake still
         note(tx, image_id, location)
         images.remove(tx, image_id)
-        transitions.removed(tx, states.IMAGE, row)
+        transitions.removed(tx, "image", image_id, row.status)
         return location if has_data else None
 
     location = clients.db.write(ctx, remove)

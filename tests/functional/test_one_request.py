@@ -57,6 +57,19 @@ def test_the_id_of_a_boot_is_in_the_records_of_the_api_and_of_every_worker(cloud
     assert others == {request_id}
 
 
+def test_the_log_tells_a_server_from_nothing_to_nothing(cloud, lines):
+    cloud.start()
+    server = cloud.boot(networks="auto")
+    cloud.until_status(server, "ACTIVE")
+    assert cloud.api.request("DELETE", f"/servers/{server}").status_int == 204
+    cloud.until(lambda: cloud.api.request("GET", f"/servers/{server}").status_int == 404)
+    cloud.until(lambda: any(line["change"]["to"] == "-" for line in lines if "change" in line))
+    told = [line["change"] for line in lines if line.get("change", {}).get("id") == server]
+    states = [(change["from"], change["to"]) for change in told]
+    assert (states[0][0], states[-1][1]) == ("-", "-")
+    assert [to for _, to in states[:-1]] == [before for before, _ in states[1:]], "each begins where the last ended"
+
+
 def test_a_change_that_is_rolled_back_is_not_told(cloud, lines):
     server = add_instance(cloud.clients, "host1")
 
