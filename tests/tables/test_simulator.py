@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
 from iaas.compute.driver import ComputeDriver
 from iaas.jobs import kinds
 from iaas.network.driver import NetworkDriver
 from iaas.volume.driver import VolumeDriver
+from tests.fixtures import points
 from tests.simulation import world_clients, world_drivers, world_faults
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 DRIVERS = {
     "compute": (ComputeDriver, world_drivers.COMPUTE),
     "network": (NetworkDriver, world_drivers.NETWORK),
@@ -42,7 +39,7 @@ def test_every_named_point_is_one_of_the_simulator_or_left_out_for_a_reason():
     told = world_faults.points()
     assert len(told) == len(set(told))
     assert set(kinds.points()) <= set(told)
-    named = set()
-    for path in (ROOT / "iaas").rglob("*.py"):
-        named |= set(re.findall(r"""points\.point\(["']([\w.]+)["']\)""", path.read_text()))
+    named, made = points.in_the_code()
     assert named - set(told) == set(world_faults.LEFT_OUT), HOW
+    for pattern in made:
+        assert any(pattern.fullmatch(point) for point in told), f"{pattern.pattern}: {HOW}"
