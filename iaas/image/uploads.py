@@ -161,15 +161,18 @@ class _Upload:
 
     def _give_up(self, event: str) -> None:
         """Return the row to what it may be without data; what fails here, the sweep does."""
+        location = self._clients.store.location(self._row.id)
 
         def give_up(tx: Tx) -> None:
             row = images.uploading(tx, self._row.id, self._upload_id)
             if row is not None:
                 transitions.move(tx, states.IMAGE, table, row, event, upload_id=None, upload_at=None)
-                if self._commits:  # our blob may be there, or come
-                    image_blobs.give_up(tx, row.id, self._clients.store.location(row.id))
+                if self._commits:  # our blob may come still
+                    image_blobs.give_up(tx, row.id, location)
 
         try:
+            if self._commits and self._clients.db.write(self._ctx, image_blobs.beat, self._row.id, self._upload_id):
+                self._clients.store.delete(location)  # the row is ours still: nobody was told that it is stored
             self._clients.db.write(self._ctx, give_up)
         except Exception:
             LOG.exception("image %s is left in saving to the sweep", self._row.id)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 
 import pytest
 import sqlalchemy as sa
 
-from iaas.common import points, runtime
+from iaas.common import errors, points, runtime
 from iaas.db import image_blobs
 from iaas.db.models import images as tables
-from iaas.image import sweep
+from iaas.image import quota, sweep
 from tests.fixtures.image import ADMIN, ALICE, caller
 
 alice = caller(ALICE)
@@ -152,6 +153,33 @@ def test_a_blob_that_comes_after_its_upload_was_given_up_makes_room_for_another(
     pass_time(api, 86_500)
     sweep.run(api.clients)
     assert api.request("GET", f"/v2/images/{image['id']}/file", ctx=alice).data == b"second"
+
+
+def test_an_upload_whose_last_transaction_failed_can_be_tried_again_at_once(api, monkeypatch):
+    image = api.create(alice)
+
+    def fail(*_words, **_values):
+        raise errors.Unavailable(reason="The database is away.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(quota, "take", fail)
+        assert api.upload(alice, image["id"], b"first").status == 503
+    assert api.blobs() == []
+    assert remembered(api) == [image["id"]], "a native thread may link it still"
+    assert api.upload(alice, image["id"], b"second").status == 204
+
+
+def test_an_upload_that_finds_the_bytes_of_another_proves_nothing_about_them(api):
+    image = api.create(alice)
+    body = io.BytesIO(b"second")
+    before = points.watch(lambda name: link(api, image["id"], b"first") if name == "image.upload.begun" else None)
+    try:
+        assert api.request("PUT", f"/v2/images/{image['id']}/file", b"second", ctx=alice, stream=body).status == 409
+    finally:
+        points.watch(before)
+    assert remembered(api) == []
+    assert api.show(alice, image["id"])["status"] == "queued"
+    assert (api.folder / "images" / image["id"]).read_bytes() == b"first"
 
 
 def test_many_deletions_are_all_done_but_many_uploads_that_died_at_once_are_not(api, caplog):
