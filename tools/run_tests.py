@@ -27,7 +27,7 @@ PARTS = [
     ("everything that needs only Python", ["-n", "2", "-m", FAST, "tests"], {}),
     (
         "stories on green threads",  # one process: xdist's own threads do not live with patched ones
-        ["-m", FAST, "tests/functional", "tests/unit/common", "tests/unit/jobs"],
+        ["-m", FAST, "tests/functional", "tests/db", "tests/unit/common", "tests/unit/jobs"],
         {"IAAS_RUNTIME": "eventlet"},
     ),
     ("real networks, guests and processes of this host", ["-m", "host and not servers", "tests"], {}),
