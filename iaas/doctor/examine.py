@@ -103,6 +103,7 @@ def _known(truth: Truth, images: Any) -> set[str]:
         "queues": truth.queues is not None,
         "ratios": truth.ratios is not None,
         "limits": truth.limits_kept,
+        "down_after": truth.down_after is not None,
         "images": images is not None,
     }
     return known | {what for what, is_told in told.items() if is_told}

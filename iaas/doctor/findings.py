@@ -99,6 +99,7 @@ class Truth:
     :param written: when those bytes were written last, in seconds since the epoch, by image id
     :param queues: messages that wait in the broker between processes, by topic; the dead letters among them
     :param ratios: how many times the hosts may be sold: has ``cpu_ratio``, ``ram_ratio`` and ``disk_ratio``
+    :param down_after: seconds without a report after which a service is down
     :param limits_kept: whether no quota was lowered since it was used: only then is use above it a breach
     """
 
@@ -107,6 +108,7 @@ class Truth:
     written: Mapping[str, float] = field(default_factory=dict)
     queues: Mapping[str, int] | None = None
     ratios: Any = None
+    down_after: float | None = None
     limits_kept: bool = False
 
 

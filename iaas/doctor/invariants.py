@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from iaas.doctor import database, filters, guests, hosts, images, jobs, networks, queues, quotas, states, volumes
+from iaas.doctor import (
+    database,
+    filters,
+    guests,
+    hosts,
+    images,
+    jobs,
+    networks,
+    queues,
+    quotas,
+    services,
+    states,
+    volumes,
+)
 from iaas.doctor.case import Case
 from iaas.doctor.findings import Finding
 
@@ -50,6 +63,7 @@ NEEDS = {
     "queues": "no queue was measured",
     "ratios": "it was not said how many times hosts may be sold",
     "limits": "a quota may have been lowered since it was used",
+    "down_after": "it was not said how long a service may be silent",
 }
 #: invariants of the design that no row here looks at, and why
 ELSEWHERE = {
@@ -101,6 +115,7 @@ INVARIANTS = (
     Invariant("I17", "What a row names is there.", ALWAYS, database.keys_hold),
     Invariant("I17", "What is gone owns nothing.", AT_REST, database.gone_own_nothing),
     Invariant("I18", "A compute host has a compute service.", AT_REST, hosts.hosts_have_services),
+    Invariant("I18", "A service that nobody stopped reports.", ALWAYS, services.report, ("down_after",)),
     Invariant("I18", "A server's host is one of the hosts.", ALWAYS, hosts.hosts_are_known),
     Invariant("I18", "Who holds a job has reported.", ALWAYS, jobs.owners_exist),
 )  # fmt: skip

@@ -207,8 +207,9 @@ class Visit:
         answers = self._ask()
         held = blobs.listed(self._store) if "blobs" in self._needs else None
         stored = {} if held is None else {"blobs": held.sizes, "written": held.written}
-        ratios = self.world.settings.scheduler
-        return Truth(hosts=answers.hosts, queues=self._queues(), ratios=ratios, **stored)
+        scheduler = self.world.settings.scheduler
+        told = {"ratios": scheduler, "down_after": scheduler.down_after, **stored}
+        return Truth(hosts=answers.hosts, queues=self._queues(), **told)
 
     def _queues(self) -> dict[str, int] | None:
         """How much waits in the queues somebody should empty; None where nobody asks, or where the broker is inside

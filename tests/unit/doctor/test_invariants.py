@@ -168,6 +168,11 @@ def an_image_in_no_state(c):
     c.rows.image_db.write(context.admin(), lambda tx: tx.execute(table.update().values(status="frob")))
 
 
+@plant("report", "I18", "service iaas-scheduler on h1", "nobody stopped it")
+def a_scheduler_that_died(c):
+    c.rows.set("services", {"binary": "iaas-scheduler"}, seen_at=c.rows.old)
+
+
 # -- hosts -----------------------------------------------------------------------------------------------------
 
 
