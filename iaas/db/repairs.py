@@ -76,7 +76,10 @@ def release_allocations(tx: Tx, instance_id: str) -> bool:
 
 
 def sell(tx: Tx, instance: Any) -> bool:
-    """Give an instance the one allocation it should have: on its host, of its size."""
+    """Give an instance the one allocation it should have: on its host, of its size; False if it is so, or is gone."""
+    same = sa.select(instances.c.id).where(instances.c.id == instance.id, instances.c.host_id == instance.host_id)
+    if tx.one(same.with_for_update()) is None:
+        return False
     sizes = {size: getattr(instance, size) for size in SIZES}
     mine = (allocations.c.instance_id == instance.id, allocations.c.host_id == instance.host_id)
     row = tx.one(sa.select(allocations).where(*mine).with_for_update())

@@ -26,6 +26,9 @@ from iaas.db.tx import Database
 from iaas.doctor.findings import Finding
 
 CREATE, DELETE = "create", "delete"
+REMEDY = (
+    "A fault of the program, unless rows were changed or restored: `iaas-manage trace` tells what was done about it."
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def kept(history: History, database: Database, *, complete: bool = False) -> lis
     for (who, token), answers in history.tokens.items():
         if len(answers) > 1:
             what = f"It made {len(answers)} different sets of things."
-            found.append(Finding("I12", f"token {token}", f"{who}: {what}" if who else what))
+            found.append(_told(f"token {token}", f"{who}: {what}" if who else what))
     return found + (list(_strangers(history, there)) if complete else [])
 
 
@@ -105,12 +108,12 @@ def _broken(
     row, subject = rows.get(promise.id), f"{promise.noun} {promise.id}"
     if promise.verb == DELETE:
         if row is not None:
-            yield Finding("I12", subject, "Its deletion was accepted and it is there.", promise.at)
+            yield _told(subject, "Its deletion was accepted and it is there.", promise.at)
     elif promise.verb == CREATE:
         if row is None and promise.id not in history.unwanted:
-            yield Finding("I12", subject, "It was accepted, nobody deleted it, and it is gone.", promise.at)
+            yield _told(subject, "It was accepted, nobody deleted it, and it is gone.", promise.at)
         elif row is not None and row.state in ("error", "building", "creating") and not row.fault:
-            yield Finding("I12", subject, f"It was accepted, it is {row.state}, and nothing says why.", promise.at)
+            yield _told(subject, f"It was accepted, it is {row.state}, and nothing says why.", promise.at)
     elif promise.id not in history.unwanted and promise.request_id is not None:
         yield from _done(promise, subject, jobs.get((promise.id, promise.request_id)))
 
@@ -118,10 +121,14 @@ def _broken(
 def _done(promise: Promise, subject: str, job: Any) -> Iterator[Finding]:
     """A verb that was accepted is done, or its job says why not."""
     if job is None:
-        yield Finding("I12", subject, f"Its {promise.verb} was accepted and left no action.", promise.at)
+        yield _told(subject, f"Its {promise.verb} was accepted and left no action.", promise.at)
     elif job.state != job_rows.DONE and not codec.load(job.error):
         what = f"Its {promise.verb} ended as {job.state} and nothing says why."
-        yield Finding("I12", subject, what, promise.at)
+        yield _told(subject, what, promise.at)
+
+
+def _told(subject: str, what: str, at: float | None = None) -> Finding:
+    return Finding("I12", subject, what, at, REMEDY)
 
 
 def _strangers(history: History, there: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -131,4 +138,4 @@ def _strangers(history: History, there: Mapping[str, Mapping[str, Any]]) -> Iter
         strangers = Counter(row.name for row in there[noun].values() if row.id not in known)
         for name, count in strangers.items():
             if count > history.unknown[name or ""]:
-                yield Finding("I12", f"{noun} named {name}", f"{count} of it are there that nobody was told of.")
+                yield _told(f"{noun} named {name}", f"{count} of it are there that nobody was told of.")

@@ -193,6 +193,8 @@ def _end_volume_task(hands: Hands, tx: Tx, volume_id: str, host: str | None) -> 
     if VOLUME.state_of(row) is VOLUME_DELETING:
         proof.asked_to_delete(tx, "volume", volume_id)
         submit.submit_delete(tx, hands.bell, "volume", volume_id, row.host)
+    elif _is_made(hands, tx, row):  # somebody changed its state: it is none the worse for it
+        move(tx, VOLUME, volume_rows, row, "created", updated_at=runtime.time())
     else:
         move(tx, VOLUME, volume_rows, row, "fail", fault=_fault(), updated_at=runtime.time())
     return True
@@ -230,11 +232,16 @@ def _settle_volume_state(hands: Hands, tx: Tx, volume_id: str, host: str | None)
     row = volumes.find(tx, volume_id)
     if row is None or VOLUME.state_of(row).known:
         return False
-    size = (hands.truth.hosts.get(row.host or "", HostTruth()).volumes or {}).get(volume_id)
-    if _last_job(tx, "volume", volume_id) != "create_volume" or size != row.size_gb:
+    if not _is_made(hands, tx, row):
         raise Impossible(reason=f"No job says that it was made last, or {row.host} does not say that it has all of it.")
     correct(tx, VOLUME, volume_rows, row, AVAILABLE, updated_at=runtime.time())
     return True
+
+
+def _is_made(hands: Hands, tx: Tx, row: Any) -> bool:
+    """Whether the last that was done to a volume was to make it, and its back-end has all of it."""
+    size = (hands.truth.hosts.get(row.host or "", HostTruth()).volumes or {}).get(row.id)
+    return _last_job(tx, "volume", row.id) == "create_volume" and size == row.size_gb
 
 
 def _last_job(tx: Tx, resource_type: str, resource_id: str) -> str | None:

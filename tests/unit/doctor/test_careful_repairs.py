@@ -293,6 +293,14 @@ def test_a_volume_in_no_state_stays_so_unless_its_back_end_has_all_of_it(clinic,
     assert one(clinic.rows, "volumes", id=READY)["status"] == "available"
 
 
+def test_a_volume_that_was_made_and_only_said_to_be_creating_was_put_in_error(clinic, hands):
+    clinic.rows.job(120, "create_volume", READY, "make", "volume.h1", "done", noun="volume", host="h1")
+    clinic.rows.set("volumes", {"id": READY}, status="creating")
+    assert run(hands, Action("end_volume_task", f"volume {READY}", None))[0] is Result.DONE
+    row = one(clinic.rows, "volumes", id=READY)
+    assert (row["status"], row["fault"]) == ("available", None)
+
+
 def test_a_job_in_no_state_is_done_again_by_whoever_takes_it_now(clinic, hands):
     clinic.rows.set("jobs", {"id": uid(102)}, state="frobnicating")
     assert run(hands, Action("revive_job", f"job {uid(102)}", None))[0] is Result.DONE

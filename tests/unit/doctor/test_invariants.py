@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from iaas.common import context
 from iaas.db.models.base import IMAGE
-from iaas.doctor import HostTruth, Truth, diagnose, examine
+from iaas.doctor import HostTruth, Truth, diagnose, examine, findings
 from iaas.doctor.invariants import ELSEWHERE, INVARIANTS, NEEDS
 from iaas.network.drivers import digests
 from tests.fixtures.doctor import (
@@ -36,7 +38,7 @@ from tests.fixtures.doctor import (
 
 pytest_plugins = ["tests.fixtures.doctor"]
 GONE = uid(99)
-PLANTS: dict[str, tuple[str, str, str, Callable[[Clinic], object]]] = {}
+PLANTS: dict[str, tuple[str, str, str, str]] = {}
 
 
 def plant(check: str, invariant: str, subject: str, words: str):
@@ -505,6 +507,23 @@ def test_every_row_of_the_table_has_a_planted_breach():
     names = {"owned_volumes" if row.check.__module__.endswith("volumes") and row.check.__name__ == "owned"
              else row.check.__name__ for row in INVARIANTS}  # fmt: skip
     assert {check for check, *_ in PLANTS.values()} == names
+
+
+def test_no_finding_is_made_without_what_to_do():
+    """Also of those that no damage is planted for: each place that makes one gives it a remedy."""
+    calls = [
+        (path.name, node)
+        for path in Path(findings.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding"
+    ]
+    assert len(calls) > 30
+    without = [
+        f"{name}:{node.lineno}"
+        for name, node in calls
+        if len(node.args) < 5 and "remedy" not in {word.arg for word in node.keywords}
+    ]
+    assert without == []
 
 
 def test_the_ids_are_those_of_the_design():
