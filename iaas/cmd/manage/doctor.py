@@ -279,4 +279,8 @@ class Visit:
 
 
 def _shown(finding: Finding) -> dict[str, Any]:
-    return {**finding.to_dict(), "not_before": time(finding.not_before)}
+    try:
+        moment = time(finding.not_before)
+    except (ArithmeticError, OSError, TypeError, ValueError):  # of a row that cannot be read
+        moment = None
+    return {**finding.to_dict(), "not_before": moment}

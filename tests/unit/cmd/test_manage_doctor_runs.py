@@ -143,6 +143,17 @@ def test_a_finding_says_when_it_was_not_so_yet(manage: Manage, cloud: Rows) -> N
     assert "Not before" in manage.run("doctor", *QUICK, "--only", "I9").stdout
 
 
+@pytest.mark.parametrize("moment", ["lately", 1e300, -1e17])
+def test_a_row_that_was_changed_at_no_moment_is_shown_without_one(manage: Manage, cloud: Rows, moment: Any) -> None:
+    cloud.set("instances", {"id": uid(1)}, host="nowhere")
+    with cloud.db.engine.connect() as connection:
+        connection.exec_driver_sql("UPDATE instances SET updated_at = ?", (moment,))
+        connection.commit()
+    found = says(manage, "--only", "I18")["findings"]
+    assert [one["not_before"] for one in found if one["subject"] == f"server {uid(1)}"] == [None]
+    assert manage.last.exit_code == 1
+
+
 def test_one_is_counted_as_one(manage: Manage, cloud: Rows) -> None:
     cloud.set("hosts", {"name": "h2"}, running=7)
     assert manage.run("doctor", *QUICK, "--only", "I3").stdout.startswith("1 finding in 2 checks.")
