@@ -100,6 +100,7 @@ def _known(truth: Truth, images: Any) -> set[str]:
     known = {what for what in (*SETS, *MAPS) if any(getattr(host, what) is not None for host in truth.hosts.values())}
     told = {
         "blobs": truth.blobs is not None,
+        "digests": truth.digests is not None,
         "queues": truth.queues is not None,
         "ratios": truth.ratios is not None,
         "limits": truth.limits_kept,

@@ -97,6 +97,7 @@ class Truth:
     :param hosts: by the host's name in the rows
     :param blobs: bytes of each image in the store, by image id
     :param written: when those bytes were written last, in seconds since the epoch, by image id
+    :param digests: the SHA-512 of the bytes of each image that was read, by image id; None: they cannot be read
     :param queues: messages that wait in the broker between processes, by topic; the dead letters among them
     :param ratios: how many times the hosts may be sold: has ``cpu_ratio``, ``ram_ratio`` and ``disk_ratio``
     :param down_after: seconds without a report after which a service is down
@@ -106,6 +107,7 @@ class Truth:
     hosts: Mapping[str, HostTruth] = field(default_factory=dict)
     blobs: Mapping[str, int] | None = None
     written: Mapping[str, float] = field(default_factory=dict)
+    digests: Mapping[str, str | None] | None = None
     queues: Mapping[str, int] | None = None
     ratios: Any = None
     down_after: float | None = None

@@ -68,6 +68,7 @@ class Only(click.ParamType):
 @click.command("doctor", cls=Command, example="doctor\ndoctor --only I3,I8 --json\ndoctor --fix")
 @click.option("--fix", is_flag=True, help="Show what can be repaired, ask, and repair it.")
 @click.option("--yes", is_flag=True, help="With --fix: do not ask.")
+@click.option("--deep", is_flag=True, help="Read each image and compare its bytes' hash; without it, sizes only.")
 @click.option("--only", type=Only(), default=None, help="Judge these invariants only, such as I3,I8.")
 @click.option(
     "--grace", type=Seconds(0), default=90.0, show_default=True, metavar="SECONDS",
@@ -80,7 +81,14 @@ class Only(click.ParamType):
 @pass_world
 @click.pass_context
 def command(
-    ctx: click.Context, world: World, fix: bool, yes: bool, only: tuple[str, ...] | None, grace: float, patience: float
+    ctx: click.Context,
+    world: World,
+    fix: bool,
+    yes: bool,
+    deep: bool,
+    only: tuple[str, ...] | None,
+    grace: float,
+    patience: float,
 ) -> None:
     """Say whether the cloud is sound: what is wrong, when it was not so yet, and what to do.
 
@@ -92,7 +100,7 @@ def command(
     """
     if fix and world.out.as_json and not yes:
         raise click.UsageError("--fix with --json cannot ask; add --yes.")
-    visit = Visit(world, only or (), grace, fix=fix)
+    visit = Visit(world, only or (), grace, fix=fix, deep=deep)
     try:
         visit.look(patience)
         if fix:
@@ -129,11 +137,14 @@ class Visit:
     """One run of the doctor: ask everybody, read everything, and look again before anything is said.
 
     :param fix: whether repairs follow, whose proofs are asked of more workers than a judgement needs
+    :param deep: whether the bytes of images are read
     :ivar silent: what could not be asked, in sentences
     """
 
-    def __init__(self, world: World, only: tuple[str, ...], grace: float, *, fix: bool) -> None:
+    def __init__(self, world: World, only: tuple[str, ...], grace: float, *, fix: bool, deep: bool) -> None:
         self.world = world
+        self._deep = deep
+        self._digests: dict[str, str | None] | None = None
         self.repairs = doctor_fix.Repairs(world)
         self._fix = fix
         self._mute: list[Silent] = []
@@ -157,6 +168,8 @@ class Visit:
     def _once(self) -> Diagnosis:
         from iaas.doctor import diagnose
 
+        if self._deep and "digests" in self._needs:  # first of all: it may take long
+            self._read_images()
         truth = self.truth()  # before the rows: what was made since is too young to be judged
         images = self.images()
         return diagnose(self.world.db, truth, quiet=True, grace=self._grace, images=images, only=self._only)
@@ -206,7 +219,7 @@ class Visit:
 
         answers = self._ask()
         held = blobs.listed(self._store) if "blobs" in self._needs else None
-        stored = {} if held is None else {"blobs": held.sizes, "written": held.written}
+        stored = {} if held is None else {"blobs": held.sizes, "written": held.written, "digests": self._digests}
         scheduler = self.world.settings.scheduler
         told = {"ratios": scheduler, "down_after": scheduler.down_after, **stored}
         return Truth(hosts=answers.hosts, queues=self._queues(), **told)
@@ -241,6 +254,24 @@ class Visit:
             if (sentence := f"image service: {error.message}") not in self.silent:
                 self.silent.append(sentence)
             return None
+
+    def _read_images(self) -> None:
+        """Read the bytes of all images; when it is done again, of those only that were not what they should be."""
+        from iaas.cmd.manage import blobs
+        from iaas.db.doctor import look_at_images
+        from iaas.doctor import counted
+        from iaas.doctor.images import WITH_BYTES
+
+        database = self.images()
+        if database is None:
+            return
+        known = self._digests or {}
+        every = look_at_images(database, self.world.ctx, WITH_BYTES).images
+        rows = [row for row in every if row.status in WITH_BYTES and known.get(row.id) != row.os_hash_value]
+        label = f"Reading {counted(len(rows), 'image')}"
+        with click.progressbar(length=sum(row.size or 0 for row in rows), label=label, file=sys.stderr) as bar:
+            read = blobs.digests(self._store, rows, bar.update)
+        self._digests = None if read is None else known | read
 
     @property
     def _store(self) -> Path:

@@ -87,3 +87,31 @@ def test_bytes_of_an_upload_that_was_given_up_long_ago_say_so(clinic):
     note(clinic, IMAGE_ID, clinic.rows.old, clinic.rows.old)
     (row,) = found(clinic)
     assert row.what == "The store has 7 bytes of it; its upload was given up, it is queued."
+
+
+def test_bytes_of_the_right_size_that_were_changed_are_told_when_they_were_read(clinic):
+    clinic.truth = replace(clinic.truth, digests={IMAGE_ID: "0" * 128}, written={IMAGE_ID: clinic.rows.old})
+    (row,) = found(clinic)
+    assert row.what == (
+        "Its bytes are not those that were uploaded: their SHA-512 begins with 0000000000000000, "
+        "that of its row with abababababababab."
+    )
+    assert row.not_before == clinic.rows.old
+    assert "from a backup" in row.remedy
+
+
+def test_bytes_that_cannot_be_read_are_told(clinic):
+    clinic.truth = replace(clinic.truth, digests={IMAGE_ID: None})
+    assert [row.what for row in found(clinic)] == ["Its bytes cannot be read to their end."]
+
+
+def test_an_image_without_a_hash_is_told(clinic):
+    change = sa.update(images).values(os_hash_algo=None, os_hash_value=None)
+    clinic.rows.image_db.write(context.admin(), lambda tx: tx.execute(change))
+    assert [row.what for row in found(clinic)] == ["Its row has no SHA-512 that its bytes could be compared with."]
+
+
+@pytest.mark.parametrize("digests", [None, {}])
+def test_bytes_that_were_not_read_are_not_judged(clinic, digests):
+    clinic.truth = replace(clinic.truth, digests=digests)
+    assert found(clinic) == []

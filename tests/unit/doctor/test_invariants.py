@@ -437,6 +437,11 @@ def an_image_without_bytes(c):
     c.truth = replace(c.truth, blobs={})
 
 
+@plant("bytes_are_unchanged", "I11", IMAGE_ID, "Its bytes are not those that were uploaded")
+def an_image_with_other_bytes(c):
+    c.truth = replace(c.truth, digests={IMAGE_ID: "0" * 128})
+
+
 @plant("bytes_are_owned", "I11", GONE, "no row names it, and nothing proves that they may go")
 def bytes_without_an_image(c):
     c.truth = replace(c.truth, blobs={**c.truth.blobs, GONE: 3})
