@@ -81,7 +81,12 @@ def read(file: Path) -> dict[str, dict[str, Any]]:
 
     :raises Refused: the file cannot be read, or is none of those.
     """
-    return {line["name"]: line for line in arguments.json_lines(file, {"name": str, "median": (int, float)})}
+    lines = arguments.json_lines(file, {"name": str, "median": (int, float)})
+    for line in lines:
+        for what in ("cpu_ms", "sql"):
+            if not isinstance(line.get(what), (int, float, type(None))):
+                raise arguments.Refused(f"{file} says {line[what]!r} for {what} of {line['name']}, which is no number")
+    return {line["name"]: line for line in lines}
 
 
 def compare(first: dict[str, dict[str, Any]], second: dict[str, dict[str, Any]], names: Sequence[str]) -> None:

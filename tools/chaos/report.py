@@ -55,7 +55,12 @@ class Screen:
 
 def results(text: str) -> list[dict[str, Any]]:
     """The results of earlier runs, from a file that ``--json`` wrote."""
-    return arguments.json_lines(Path(text), RESULT)
+    found = arguments.json_lines(Path(text), RESULT)
+    try:
+        table(found)
+    except (TypeError, ValueError) as error:
+        raise arguments.Refused(f"{text} has facts that cannot be added up: {error}") from None
+    return found
 
 
 def _rows(results: Sequence[dict[str, Any]]) -> Iterable[str]:

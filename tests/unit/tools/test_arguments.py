@@ -27,6 +27,8 @@ TOOLS = {
     "floor": floor.main,
 }
 LINE = {"name": "POST server", "median": 3.0}
+ADDED = {"group": "kill", "case": "c", "database": "mariadb", "seed": 1, "at": "2026-01-02", "facts": {"kills": "many"},
+         "breaches": []}  # fmt: skip
 #: tool → (arguments; words its sentence must have), of which each is on a line of its own
 REFUSED = {
     "simulate": [
@@ -65,6 +67,7 @@ REFUSED = {
         ("--tabulate text", "line 1 of text is not JSON"),
         ("--tabulate list", "line 1 of list is not a result: it is not an object"),
         ("--tabulate figures", "line 1 of figures is not a result: it does not say group, case, database"),
+        ("--tabulate sums", "sums has facts that cannot be added up"),
         ("--tabulate bytes", "bytes cannot be read: it is not text"),
         ("--report missing", "missing cannot be read"),
         ("--report text", "text has no place for the table: <!-- chaos: begin -->"),
@@ -78,6 +81,8 @@ REFUSED = {
         ("--compare figures text", "line 1 of text is not JSON"),
         ("--compare figures half", "line 2 of half is not JSON"),
         ("--compare figures other", "line 1 of other is not a result: it does not say median"),
+        ("--compare odd figures", "odd says 'much' for cpu_ms of x, which is no number"),
+        ("--cloud env --process-pattern=", "--process-pattern: an empty one fits everything"),
         ("--cloud env --pids abc", "--pids: 'abc' is not a whole number"),
         ("--cloud env --pids 1,-2", "--pids: it must be 1 or more, not -2"),
         ("--cloud env --process-pattern (", "'(' is not a regular expression: missing )"),
@@ -133,6 +138,7 @@ def folder(tmp_path, monkeypatch):
     texts = {
         "empty": "\n\n", "text": "nothing\n", "list": "[1]\n", "figures": f"{figure}\n",
         "half": f"{figure}\n{figure[:9]}", "other": '{"name": "x"}\n',
+        "odd": '{"name": "x", "median": 1, "cpu_ms": "much"}\n', "sums": json.dumps(ADDED),
     }  # fmt: skip
     for name, text in texts.items():
         Path(name).write_text(text)
