@@ -72,13 +72,17 @@ def one_per_resource(case: Case) -> Iterator[Finding]:
 def busy_has_a_job(case: Case) -> Iterator[Finding]:
     """I2: what is busy has a live job."""
     ends = "Its task ends as a failed one, with a fault; a deletion is done again if a job was to do it before."
+    odd = (
+        (job.resource_type, job.resource_id) for job in case.rows.jobs if job.live_key and job.state not in states.JOBS
+    )
+    held = {*case.live_by_resource, *odd}
     for row in case.rows.instances:
         busy = row.task_state is not None and INSTANCE.state_of(row).known
-        if busy and ("instance", row.id) not in case.live_by_resource:
+        if busy and ("instance", row.id) not in held:
             what = f"It is {row.vm_state}/{row.task_state} and no job works on it."
             yield Finding("I2", f"server {row.id}", what, row.updated_at, ends, "end_task")
     for row in case.rows.volumes:
-        if row.status in BUSY_VOLUME and ("volume", row.id) not in case.live_by_resource:
+        if row.status in BUSY_VOLUME and ("volume", row.id) not in held:
             what = f"It is {row.status} and no job works on it."
             yield Finding("I2", f"volume {row.id}", what, row.updated_at, ends, "end_volume_task")
 

@@ -13,7 +13,7 @@ from iaas.db.models.controller import CONTROLLER
 from iaas.db.tx import Database
 from iaas.doctor import diagnose
 from iaas.doctor.repairs import Hands, Result, plan, run
-from tests.fixtures.doctor import ACTIVE, HOST_IDS, Clinic, P, Rows, sound, uid
+from tests.fixtures.doctor import ACTIVE, FAILED, HOST_IDS, STOPPED, Clinic, P, Rows, port_of, sound, uid
 
 CTX = context.admin()
 BELL = type("Bell", (), {"ring": lambda *words: None})()
@@ -74,3 +74,29 @@ def test_a_missing_quota_row_is_made_with_the_limit_in_force(clinic):
     (row,) = [row for row in clinic.rows.all("quota_usages") if row["resource"] == "cores"]
     assert (row["used"], row["hard_limit"]) == (5, 20)
     assert not db.write(CTX, repairs.recount_quota, P, limits)
+
+
+def test_repairs_look_at_what_speaks_against_them_on_every_database(clinic):
+    """What only rows tell: what a server shows, who else has it, what is sold to whom."""
+    rows = clinic.rows
+    rows.set("instances", {"id": ACTIVE}, host="ghost")
+    rows.set("ports", {"id": port_of(ACTIVE)}, device_id=uid(99))
+    rows.set("allocations", {"instance_id": STOPPED}, vcpus=3)
+    rows.set("instances", {"id": FAILED}, vm_state="frobnicating")
+    rows.set("jobs", {"id": uid(101)}, state="frobnicating")
+    rows.set("fixed_ips", {"port_id": port_of(FAILED)}, port_id=port_of(STOPPED))
+    hands = Hands(rows.db, BELL, None, rows.image_db, truth=clinic.truth)
+    done = {step.fix: run(hands, step) for step in plan(clinic.findings())}
+    assert {fix: result for fix, (result, _) in done.items() if fix not in ("load_anew", "recount_host")} == {
+        "settle_host": Result.DONE,
+        "sell": Result.DONE,
+        "revive_job": Result.DONE,
+        "release_ports": Result.IMPOSSIBLE,
+        "refresh_addresses": Result.IMPOSSIBLE,
+        "settle_state": Result.IMPOSSIBLE,
+    }, done
+    assert not rows.db.write(CTX, repairs.free_address, "10.0.0.11")
+    with rows.db.read(CTX) as tx:
+        assert [row.name for row in repairs.allocations_of(tx, STOPPED)] == ["h2"]
+        assert repairs.unsold(tx, "h1") == []
+        assert repairs.lost_addresses(tx, "10.0.0.11") == []
