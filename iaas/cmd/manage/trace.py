@@ -28,6 +28,11 @@ class Untraced(errors.IaasError):
     )
 
 
+class Unreadable(errors.IaasError):
+    kind = errors.Kind.CONFLICT
+    template = "What job {id} did cannot be read: its row was changed by hand; see: iaas-manage doctor"
+
+
 @click.command("trace", cls=Command, example="trace req-7d0b1c9e-44a3-4c6e-8a51-0f3c2b1e9d77\ntrace web-1 --json")
 @click.argument("request")
 @pass_world
@@ -113,7 +118,11 @@ def _jobs(rows: Any, things: dict[str, Any]) -> list[dict[str, Any]]:
     made = []
     for row in rows:
         before = found.get(row.resource_id)
-        found[row.resource_id] = job = _job(row, things[row.resource_id], before)
+        try:
+            job = _job(row, things[row.resource_id], before)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Unreadable(id=row.id) from error
+        found[row.resource_id] = job
         made.append(job)
     return made
 

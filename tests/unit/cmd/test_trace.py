@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 
 from iaas.cmd.manage import trace
@@ -154,6 +155,15 @@ def test_what_was_never_asked_is_an_error_that_says_what_to_do(manage):
         assert f"No job belongs to '{name}'" in failed.output
         assert "x-openstack-request-id" in failed.output
         assert "job list" in failed.output
+
+
+@pytest.mark.parametrize(
+    "damage", [{"events": "{nope"}, {"events": '[{"event": 1}]'}, {"error": "{nope"}, {"error": "[1]"}]
+)
+def test_a_job_whose_row_was_damaged_is_said_in_a_sentence(manage, damage):
+    boot(manage)
+    done(manage, **damage)
+    assert "cannot be read: its row was changed by hand; see: iaas-manage doctor" in manage.refuses("trace", REQUEST)
 
 
 def test_a_bar_is_where_its_span_is_and_never_empty():
