@@ -404,7 +404,7 @@ def no_word_of_later_starts(stack: ExitStack) -> None:
 @mutation
 def no_sweep_of_images(stack: ExitStack) -> None:
     """What an upload leaves behind that dies stays."""
-    patch(stack, image_sweep, "run", lambda clients: None)
+    patch(stack, image_sweep, "run", lambda clients, reports: None)
 
 
 @mutation
