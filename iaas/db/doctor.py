@@ -5,6 +5,7 @@ Columns nobody judges (images, keys, user data) are left in the database: 10,000
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -82,10 +83,25 @@ def look(db: Database, ctx: RequestContext, grace: float) -> Snapshot:
     :param grace: seconds for which an ended job still excuses its resource
     :raises Unavailable: the database cannot be reached.
     """
-    with db.snapshot(ctx) as tx:
+    with db.snapshot(ctx) as tx, _whatever_text(tx):
         now = tx.scalar(sa.select(db_now()))
         found = dict(_rows(tx, now - grace))
     return Snapshot(now=now, **found)
+
+
+@contextlib.contextmanager
+def _whatever_text(tx: Tx) -> Iterator[None]:
+    """Read text that is no text, with its bytes spelt out: of the databases, SQLite alone keeps such, and one would
+    hide all rows of its table."""
+    raw: Any = tx.connection.connection.dbapi_connection if tx.database.dialect == "sqlite" else None
+    if raw is None:
+        yield
+        return
+    kept, raw.text_factory = raw.text_factory, lambda said: said.decode(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        raw.text_factory = kept
 
 
 def _rows(tx: Tx, since: float) -> Iterator[tuple[str, Rows]]:
@@ -257,7 +273,7 @@ def look_at_images(db: Database, ctx: RequestContext, with_bytes: Sequence[str])
     counted = sa.func.sum(sa.case((c.status.in_(list(with_bytes)), sa.func.coalesce(c.size, 0)), else_=0))
     owner = sa.func.coalesce(c.owner, "").label("project_id")
     held = sa.select(owner, sa.func.count().label("images"), counted.label("size")).group_by(owner)
-    with db.snapshot(ctx) as tx:
+    with db.snapshot(ctx) as tx, _whatever_text(tx):
         return ImageSnapshot(
             now=tx.scalar(sa.select(db_now())),
             images=tx.all(

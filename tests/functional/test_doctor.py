@@ -20,7 +20,7 @@ def truth(cloud):
     host = HostTruth(volumes={})
     for worker in cloud.workers.values():
         host = merged(host, host_truth(json.loads(json.dumps(worker.truth()))))
-    return Truth(hosts={"host1": host}, ratios=cloud.settings.scheduler, limits_kept=True)
+    return Truth(hosts={"host1": host}, ratios=cloud.settings.scheduler, down_after=600.0, limits_kept=True)
 
 
 def action(cloud, server, word):

@@ -110,3 +110,14 @@ def test_a_network_nobody_can_read_leaves_the_filters_of_other_hosts_judged(clin
     assert ("I14", f"port {port_of(STOPPED)}") in {(one.invariant, one.subject) for one in found}
     assert ("I9", f"port {port_of(ACTIVE)}") in {(one.invariant, one.subject) for one in found}
     assert ("I14", "host h1") in {(one.invariant, one.subject) for one in found}
+
+
+def test_text_that_is_no_text_hides_no_other_row(clinic):
+    with clinic.rows.db.engine.connect() as connection:
+        connection.exec_driver_sql("UPDATE instances SET fault = CAST(x'ff41' AS TEXT), network_info = fault")
+        connection.exec_driver_sql("UPDATE subnets SET cidr = CAST(x'ff41' AS TEXT)")
+        connection.commit()
+    clinic.rows.set("quota_usages", {"resource": "ports", "project_id": P}, used=9)
+    said = {one.what for one in clinic.findings()}
+    assert "ports: 9 used, 5 held." in said
+    assert any(r"holds '\\xffA' as cidr" in what for what in said)
