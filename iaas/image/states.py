@@ -1,6 +1,7 @@
 """The life of an image's record. Drawn in docs/states/image.md.
 
-An image that is deleted has no row any more; what is left of its bytes is a row of ``blob_gc`` until they are gone.
+An image that is deleted has no row any more; a row of ``blob_gc`` says that its bytes must go, and for a day that they
+had to.
 Source of the words: https://docs.openstack.org/glance/latest/user/statuses.html
 """
 

@@ -268,6 +268,8 @@ class Visit:
         known = self._digests or {}
         every = look_at_images(database, self.world.ctx, WITH_BYTES).images
         rows = [row for row in every if row.status in WITH_BYTES and known.get(row.id) != row.os_hash_value]
+        if not rows and self._digests is not None:
+            return
         label = f"Reading {counted(len(rows), 'image')}"
         with click.progressbar(length=sum(row.size or 0 for row in rows), label=label, file=sys.stderr) as bar:
             read = blobs.digests(self._store, rows, bar.update)

@@ -62,8 +62,9 @@ def test_images_found_sound_are_not_read_again_when_it_looks_again(manage: Manag
     digest = blobs._digest
     monkeypatch.setattr(blobs, "_digest", lambda store, id_, tell: read.append(id_) or digest(store, id_, tell))
     (store / "00000000-0000-4000-8000-000000000099").write_bytes(b"of nobody")
-    ask(manage, store, "--deep", "--grace", "0")
+    _, done = ask(manage, store, "--deep", "--grace", "0")
     assert read == [IMAGE_ID]
+    assert done.stderr.count("Reading") == 1
 
 
 def test_a_store_that_is_elsewhere_is_not_read(manage: Manage, store) -> None:
