@@ -143,7 +143,7 @@ class _Upload:
         try:
             self._clients.db.write(self._ctx, activate)
         except (images.ImageNotFound, image_blobs.ImageQuotaExceeded) as error:
-            # Any other error leaves open whether the transaction took place, or whose the blob is: the sweep decides
+            # Any other error leaves open whether the transaction took place, or whose the blob is: the row is asked
             self._clients.store.delete(location)
             if isinstance(error, images.ImageNotFound):
                 raise UploadLost(image_id=self._row.id) from None
