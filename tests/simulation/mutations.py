@@ -52,7 +52,7 @@ KNOWN: dict[str, int] = {
     "no-comparison-of-networks": 28,
     "no-destroying": 6,
     "no-guard-of-starts": 331,
-    "no-memory-of-the-last-commit": 29,
+    "no-memory-of-the-last-commit": 31,
 }
 
 
