@@ -72,3 +72,17 @@ def test_a_story_ends_clean_and_what_is_broken_then_is_repaired(cluster, client)
     code, said = doctor(cluster, "--grace", "0", "--fix", "--yes")
     assert (code, said["findings"]) == (0, [])
     assert {step["result"] for step in said["repairs"]} == {"done"}
+
+    with cluster.sql_connection() as connection:
+        connection.execute(sa.text("UPDATE instances SET host = 'ghost' WHERE id = :id"), {"id": servers[3].id})
+        connection.execute(sa.text("UPDATE instances SET vm_state = 'building' WHERE id = :id"), {"id": servers[4].id})
+        before = connection.execute(sa.text("SELECT id, host FROM ports ORDER BY id")).all()
+        connection.commit()
+    shown = {id_: row["status"] for id_, row in client.listed("servers").items()}
+    assert (shown[servers[3].id], shown[servers[4].id]) == ("ACTIVE", "UNKNOWN")
+    code, said = doctor(cluster, "--grace", "0", "--fix", "--yes")
+    done = {step["fix"]: step["result"] for step in said["repairs"]}
+    assert (code, said["findings"]) == (0, []), done
+    assert done == {"settle_host": "done", "settle_state": "done", "bind_port": "not needed any more"}
+    with cluster.sql_connection() as connection:
+        assert connection.execute(sa.text("SELECT id, host FROM ports ORDER BY id")).all() == before
