@@ -17,7 +17,11 @@ from iaas.doctor.wanted import Wanted
 T = TypeVar("T")
 #: the parts of a snapshot whose rows are of a table of another name
 TABLES = {"history": "jobs", "groups": "security_groups", "rules": "security_group_rules"}
-READ = ("instances", "jobs", "history", "hosts", "allocations", "volumes", "ports", "fixed_ips", "subnets", "rules")
+#: the parts whose rows are looked through when something could not be judged
+READ = (
+    "instances", "jobs", "history", "hosts", "services", "allocations", "volumes", "ports", "fixed_ips", "networks",
+    "subnets", "groups", "rules",
+)  # fmt: skip
 
 
 class Case:

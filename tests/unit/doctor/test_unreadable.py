@@ -112,6 +112,13 @@ def test_a_network_nobody_can_read_leaves_the_filters_of_other_hosts_judged(clin
     assert ("I14", "host h1") in {(one.invariant, one.subject) for one in found}
 
 
+def test_a_service_that_began_at_no_time_is_named(clinic):
+    clinic.rows.set("services", {"binary": "iaas-scheduler"}, seen_at=clinic.rows.old)
+    spoil(clinic, "services", {"binary": "iaas-scheduler"}, "started_at", "lately")
+    said = [one for one in clinic.findings() if "of table services holds 'lately' as started_at" in one.what]
+    assert [(one.invariant, one.subject) for one in said] == [("I18", f"row of services {uid(700)}")]
+
+
 def test_text_that_is_no_text_hides_no_other_row(clinic):
     with clinic.rows.db.engine.connect() as connection:
         connection.exec_driver_sql("UPDATE instances SET fault = CAST(x'ff41' AS TEXT), network_info = fault")
