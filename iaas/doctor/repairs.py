@@ -266,7 +266,7 @@ def _settle_host(hands: Hands, tx: Tx, instance_id: str, host: str | None) -> bo
     there, sold = proof.with_guest(hands.truth, instance_id), repairs.allocations_of(tx, instance_id)
     if len(there) != 1 or there[0] not in (row.host, named) or [one.name for one in sold] != there:
         said = f"its guest is on {', '.join(there) or 'no host that was asked'}"
-        why = f"{said}, it is sold on {', '.join(one.name for one in sold) or 'no host'}."
+        why = f"{said}, it is sold on {', '.join(one.name or one.host_id for one in sold) or 'no host'}."
         raise Impossible(reason=f"Its host is {row.host}, by its id {named}, {why}")
     values = {"host": there[0], "host_id": sold[0].host_id, "updated_at": runtime.time()}
     instances.update(tx, instance_id, **values)
@@ -280,6 +280,8 @@ def _release_allocations(hands: Hands, tx: Tx, instance_id: str, host: str | Non
     row = instances.find(tx, instance_id)
     if row is not None:
         proof.agreed_host(tx, row, hands.truth)
+        if row.host_id is not None and row.host_id not in [one.host_id for one in repairs.allocations_of(tx, row.id)]:
+            raise Impossible(reason=f"What is sold to it elsewhere is all it has: it has no room on {row.host} yet.")
     else:
         sold = repairs.allocations_of(tx, instance_id)
         proof.no_guest_is_left(tx, hands.truth, instance_id, [one.name for one in sold if one.name])
@@ -288,9 +290,11 @@ def _release_allocations(hands: Hands, tx: Tx, instance_id: str, host: str | Non
 
 def _sell(hands: Hands, tx: Tx, instance_id: str, host: str | None) -> bool:
     """Give a server the allocation it should have, and count its host anew."""
-    row = _resting(tx, instance_id)
+    row = instances.find(tx, instance_id)
     if row is None or row.host_id is None:
         return False
+    if job_rows.find_live(tx, "instance", instance_id) is not None:
+        raise Impossible(reason="A job works on it; see what comes of that.")
     where = proof.agreed_host(tx, row, hands.truth)
     proof.of_its_flavor(row)
     if not repairs.sell(tx, row):
@@ -384,7 +388,8 @@ def _nothing_is_forgotten(hands: Hands, tx: Tx, row: Any, shown: list[Any], now:
     for nic in shown:
         port_id = nic["port_id"]
         words = (hands.truth.hosts.get(row.host or "", HostTruth()).definitions or {}).get(row.id)
-        if port_id not in own and row.host is not None and (words is None or nic["mac"] in words.get("macs", ())):
+        in_doubt = row.host is not None or port_id in ports.by_ids(tx, [port_id])
+        if port_id not in own and in_doubt and (words is None or nic["mac"] in words.get("macs", ())):
             raise Impossible(reason=f"It shows port {port_id}, which is no port of it by its row, and may be in use.")
     networks = {nic["port_id"]: nic.get("network_id") for nic in (*shown, *now)}
     for port_id, network_id in networks.items():
@@ -440,8 +445,8 @@ REPAIRS = {
     "settle_host": Repair("name the host that has its guest and sold it room", _settle_host),
     "release_ports": Repair("let go of the ports of a server that is gone", _release_ports),
     "free_address": Repair("free the address of a port that is gone", _free_address),
-    "release_allocations": Repair("give back what it holds of hosts where it is not", _release_allocations),
     "sell": Repair("give it the room it takes on its host, of its flavor's size", _sell),
+    "release_allocations": Repair("give back what it holds of hosts where it is not", _release_allocations),
     "recount_host": Repair("count anew what is sold", _recount_host),
     "recount_quota": Repair("count anew what is used", _recount_quota),
     "recount_images": Repair("count anew what is stored", _recount_images, on_images=True),

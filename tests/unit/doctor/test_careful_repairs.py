@@ -13,6 +13,7 @@ from tests.fixtures.doctor import (
     ACTIVE,
     BUILDING,
     DELETING,
+    FAILED,
     HOST_IDS,
     READY,
     STOPPED,
@@ -226,6 +227,30 @@ def test_room_is_not_sold_again_while_its_server_has_no_allocation(clinic, hands
     assert "its flavor says 2" in done["sell"][1]
     assert done["recount_host"][0] is Result.IMPOSSIBLE
     assert one(clinic.rows, "hosts", name="h1")["used_vcpus"] == 2
+
+
+def test_the_only_room_of_a_server_at_work_is_not_given_back(clinic, hands):
+    """It was sold on another host by hand; until its job ended, it has none but that."""
+    change_one(clinic.rows, "allocations", {"instance_id": DELETING}, {"host_id": HOST_IDS["h2"]})
+    done = results(heal(clinic, hands))
+    assert (done["sell"], done["release_allocations"]) == (Result.IMPOSSIBLE, Result.IMPOSSIBLE)
+    clinic.rows.set("jobs", {"id": uid(102)}, state="superseded", live_key=None)
+    clinic.rows.set("instances", {"id": DELETING}, task_state=None)
+    done = results(heal(clinic, hands))
+    assert (done["sell"], done["release_allocations"]) == (Result.DONE, Result.DONE)
+    assert [found for found in clinic.findings() if found.invariant in ("I3", "I4")] == []
+
+
+def test_a_server_of_another_id_keeps_the_port_it_shows(clinic, hands):
+    change_one(clinic.rows, "instances", {"id": FAILED}, {"id": GONE})
+    assert set(results(heal(clinic, hands)).values()) == {Result.IMPOSSIBLE}
+    assert port_of(FAILED) in {row["id"] for row in clinic.rows.all("ports")}
+
+
+def test_a_host_whose_id_was_changed_is_named_by_what_it_had(clinic, hands):
+    change_one(clinic.rows, "hosts", {"name": "h1"}, {"id": GONE})
+    result, why = run(hands, Action("settle_host", f"server {ACTIVE}", None))
+    assert (result, f"it is sold on {HOST_IDS['h1']}" in why) == (Result.IMPOSSIBLE, True)
 
 
 def test_what_is_sold_to_a_server_without_a_row_is_kept_while_its_guest_is_there(clinic, hands):
