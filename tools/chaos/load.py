@@ -16,6 +16,7 @@ from tools.chaos.proxy import Proxy
 #: what a client does next, and how often in a hundred
 SHARES = {"boot": 30, "delete": 20, "volume": 6, "act": 14, "list": 20, "bad": 10}
 MOST = 12  # servers one client keeps
+MOST_VOLUMES = 6
 AWAY = 0.3  # seconds a client leaves an API alone that does not answer
 #: requests that are wrong in themselves, and the right answers
 BAD: list[tuple[str, str, str, Any, int]] = [
@@ -34,12 +35,15 @@ class Load:
 
     :param requests: how many answers each client gets; None goes on until the end of the block
     :param pause: seconds between two requests of a client, at most
+    :param leave: have each client delete at the end what it made
     """
 
-    def __init__(self, lab: Lab, clients: int = 4, requests: int | None = None, pause: float = 0.3) -> None:
+    def __init__(
+        self, lab: Lab, clients: int = 4, requests: int | None = None, pause: float = 0.3, *, leave: bool = False
+    ) -> None:
         self.lab = lab
         self.failures: list[str] = []
-        self._requests, self._pause = requests, pause
+        self._requests, self._pause, self._leave = requests, pause, leave
         self._stop = threading.Event()
         self._users = [_User(lab, random.Random(lab.rng.random()), self._stop) for _ in range(clients)]
         self._threads = [threading.Thread(target=self._run, args=(user,)) for user in self._users]
@@ -75,6 +79,8 @@ class Load:
                 else:
                     self._stop.wait(AWAY)
                 self._stop.wait(user.rng.uniform(0.0, self._pause))
+            if self._leave:
+                user.leave()
         except Exception as error:
             self.failures.append(f"a client broke: {type(error).__name__}: {error}")
 
@@ -116,13 +122,17 @@ class _User:
                 self._servers.remove(server)
 
     def volume(self) -> None:
-        if self._volumes and self.rng.random() < 0.5:
-            volume = self._volumes.pop()
-            self.client.delete(volume)
+        if self._volumes and (self.rng.random() < 0.5 or len(self._volumes) >= MOST_VOLUMES):
+            self.client.delete(self._volumes.pop())
             return
         made = self.client.make_volume()
         if made is not None:
             self._volumes.append(made)
+
+    def leave(self) -> None:
+        """Delete what is left; what is not answered now is deleted with everything else at the end of the case."""
+        for thing in [*self._servers, *self._volumes]:
+            self.client.delete(thing)
 
     def act(self) -> None:
         if self._servers:

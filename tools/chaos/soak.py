@@ -2,8 +2,9 @@
 
 Memory (RSS) and open files of every daemon are read every five seconds.  After a warm-up the slope of each is said per
 hour.  The warm-up is harder work than what follows: pools, caches and the allocator's heap are then as large as they
-become, and what grows beyond that is what nobody gives back; a pool that fills again is not growth.  Where daemons are
-killed, a slope is taken from the longest time one process lived.
+become, and what grows beyond that is what nobody gives back; a pool that fills again is not growth.  Its clients delete
+what they made, so that there is never more later than there was then.  Where daemons are killed, a slope is taken from
+the longest time one process lived.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def verdict(samples: list[Sample]) -> dict[str, float | bool] | None:
 def _soak(lab: Lab, say: Say, minutes: float, faults_every: float | None) -> Facts:
     warm = time.monotonic() + minutes * 60 * WARM_UP
     ended = warm + minutes * 60 * (1 - WARM_UP)
-    loads = [Load(lab, clients=12, pause=0.05), Load(lab, clients=8, pause=1.0)]
+    loads = [Load(lab, clients=12, pause=0.05, leave=True), Load(lab, clients=8, pause=1.0)]
     with contextlib.ExitStack() as stack:
         keeper = stack.enter_context(Keeper(lab.cluster))
         killer = stack.enter_context(Killer(lab, faults_every)) if faults_every else None
