@@ -67,13 +67,15 @@ def slope(points: list[tuple[float, float]]) -> tuple[float, float]:
     return fitted.slope * 3600, error * 3600
 
 
-def verdict(samples: list[Sample]) -> dict[str, float | bool] | None:
+def verdict(samples: list[Sample], warm: float = 0.0) -> dict[str, float | bool] | None:
     """Say how memory and open files of one process went after its warm-up; None if it lived too short a time.
 
-    It is flat where the slope is, or where the end does not come above what the warm-up needed already.
+    It is flat where the slope is, or where nothing comes above what the warm-up needed already.
+
+    :param warm: when the warm-up ended, if it was later than the usual part of the process's life
     """
     begun, ended = samples[0][0], samples[-1][0]
-    warm = begun + WARM_UP * (ended - begun)
+    warm = max(warm, begun + WARM_UP * (ended - begun))
     before, kept = ([s for s in samples if s[0] < warm], [s for s in samples if s[0] >= warm])
     if len(kept) < 10 or kept[-1][0] - kept[0][0] < SHORTEST:
         return None
@@ -98,19 +100,21 @@ def _soak(lab: Lab, say: Say, minutes: float, faults_every: float | None) -> Fac
         keeper = stack.enter_context(Keeper(lab.cluster))
         killer = stack.enter_context(Killer(lab, faults_every)) if faults_every else None
         sampler = stack.enter_context(Sampler(lab))
+        warmed = 0.0
         for load, until in zip(loads, (warm, ended), strict=True):
             with load:
                 while time.monotonic() < until:
                     sent = sum(each.sent for each in loads)
                     say(f"{(ended - time.monotonic()) / 60:.0f} minutes left, {sent} requests")
                     time.sleep(1)
+            warmed = warmed or time.monotonic()  # its clients have deleted what they made, and that was work, too
     lab.all_ready(SETTLE)
     if failures := [failure for each in loads for failure in each.failures]:
         raise Breach(failures[0])
     longest: dict[str, list[Sample]] = {}
     for (name, _), samples in sampler.samples.items():
         longest[name] = max(longest.get(name, []), samples, key=len)
-    growth = {name: verdict(samples) for name, samples in sorted(longest.items())}
+    growth = {name: verdict(samples, warmed) for name, samples in sorted(longest.items())}
     grown = [name for name, said in growth.items() if said is not None and not said["flat"]]
     if not faults_every and (unsaid := [name for name, said in growth.items() if said is None]):
         raise Breach(f"too short to say whether these grow, ask for 8 minutes or more: {', '.join(unsaid)}")

@@ -74,6 +74,10 @@ def test_what_does_not_grow_is_flat():
 def test_a_pool_that_fills_again_has_not_grown():
     hardest = [(at, 150, 60) for at in range(0, 300, 5)]
     assert soak.verdict(hardest + [sample for sample in grown(6.0) if sample[0] >= 300])["flat"]
+    longer = [(at, mb + (40 if at >= 595 else 0), count) for at, mb, count in grown(6.0)]
+    longer[119] = (595, 150, 60)  # the warm-up's work ended so late
+    assert not soak.verdict(longer)["flat"]
+    assert soak.verdict(longer, warm=600)["flat"]
     assert not soak.verdict(hardest + [(at, mb + 50, n) for at, mb, n in grown(6.0) if at >= 300])["flat"]
 
 
