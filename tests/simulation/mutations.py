@@ -317,7 +317,7 @@ def no_release(stack: ExitStack) -> None:
 @mutation
 def addresses_not_released(stack: ExitStack) -> None:
     """The ports of a server stay when it ends."""
-    patch(stack, ports, "release", lambda tx, instance_id: None)
+    patch(stack, ports, "let_go", lambda tx, instance_id: {})
 
 
 @mutation
