@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from iaas.common import errors
-from iaas.db import codec, hosts
+from iaas.db import codec, hosts, instances
 from iaas.db import jobs as job_rows
 from iaas.db import repairs as db
 from iaas.db.tx import Tx
@@ -118,3 +118,9 @@ def of_its_flavor(row: Any) -> None:
         wanted = sum(flavor.get(word, 0) for word in words)
         if getattr(row, name) != wanted:
             raise Impossible(reason=f"Its {name} is {getattr(row, name)}, its flavor says {wanted}: which is right?")
+
+
+def resting(tx: Tx, instance_id: str) -> Any:
+    """Return an instance that has no job, or None."""
+    row = instances.find(tx, instance_id)
+    return row if row is not None and job_rows.find_live(tx, "instance", instance_id) is None else None

@@ -12,7 +12,8 @@ from iaas.db.models.base import IMAGE
 from iaas.db.models.controller import CONTROLLER
 from iaas.db.tx import Database
 from iaas.doctor import diagnose
-from iaas.doctor.repairs import Hands, Result, plan, run
+from iaas.doctor.hands import Hands
+from iaas.doctor.repairs import Result, plan, run
 from tests.fixtures.doctor import ACTIVE, FAILED, HOST_IDS, STOPPED, Clinic, P, Rows, port_of, sound, uid
 
 CTX = context.admin()

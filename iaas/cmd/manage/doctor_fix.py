@@ -13,7 +13,8 @@ from iaas.common import errors
 
 if TYPE_CHECKING:
     from iaas.doctor import Finding, Truth
-    from iaas.doctor.repairs import Action, Hands
+    from iaas.doctor.hands import Hands
+    from iaas.doctor.repairs import Action
 
 PLAN = {"subject": "Of", "says": "What --fix would do", "host": "On host"}
 DONE = {"subject": "Of", "result": "Result", "says": "What"}
@@ -91,11 +92,12 @@ class Repairs:
         :raises Unavailable: the database went away.
         """
         from iaas.doctor import repairs
+        from iaas.doctor.hands import Hands
 
         bell = Ringer(self._world)
         refresh = bell.refresh if bell.reaches else None
         quota = self._world.settings.quota
-        hands = repairs.Hands(self._world.db, bell, quota, images, refresh, heard=bell.reaches, truth=truth)
+        hands = Hands(self._world.db, bell, quota, images, refresh, heard=bell.reaches, truth=truth)
         left = list(steps)
         try:
             while left:

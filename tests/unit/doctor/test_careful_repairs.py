@@ -8,7 +8,8 @@ import pytest
 
 from iaas.common import runtime
 from iaas.doctor import HostTruth, Truth
-from iaas.doctor.repairs import Action, Hands, Result, plan, run
+from iaas.doctor.hands import Hands
+from iaas.doctor.repairs import Action, Result, plan, run
 from tests.fixtures.doctor import (
     ACTIVE,
     BUILDING,

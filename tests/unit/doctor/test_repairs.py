@@ -10,7 +10,8 @@ import pytest
 from iaas.common import context
 from iaas.db.models.base import IMAGE
 from iaas.doctor.findings import Finding
-from iaas.doctor.repairs import REPAIRS, Action, Hands, Result, plan, run
+from iaas.doctor.hands import Hands
+from iaas.doctor.repairs import REPAIRS, Action, Result, plan, run
 from tests.fixtures.doctor import (
     ACTIVE,
     DELETING,
