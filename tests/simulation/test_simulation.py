@@ -1,4 +1,4 @@
-"""The whole control plane in a simulator: a thousand histories, the same again for the same seed, and every protection.
+"""The whole control plane in a simulator: a thousand histories of faults, and the same again for the same seed.
 
 ``tools/simulate.py`` runs them; see docs/recipes/join-the-simulator.md for what to do with a seed that fails.
 """
@@ -6,34 +6,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iaas.jobs import kinds
-from tests.simulation import mutations, world_faults
+from tests.simulation import world_faults
+from tests.simulation.tool import SEEDS, simulate
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-SEEDS = 1000
 pytestmark = pytest.mark.simulation
-
-
-def simulate(*words: str, json_file: Path | None = None, hash_seed: str = "random") -> str:
-    """Run the tool and return what it printed; what it prints while it runs is shown, too."""
-    told = [] if json_file is None else ["--json", str(json_file)]
-    command = [sys.executable, "tools/simulate.py", *words, *told]
-    env = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    lines = []
-    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        for line in running.stdout:
-            lines.append(line)
-            print(line, end="", flush=True)
-    return "".join(lines)
 
 
 @pytest.fixture(scope="module")
@@ -72,29 +53,3 @@ def test_a_seed_gives_the_same_history_again_alone_and_among_others(histories, s
         printed = simulate("--seed", str(seed), hash_seed=hash_seed)
         found |= {line.split()[1] for line in printed.splitlines() if line.startswith("trace ")}
     assert found == {histories["digests"][str(seed)]}
-
-
-def test_every_protection_of_the_product_is_missed_when_it_is_gone(tmp_path):
-    assert len(mutations.MUTATIONS) >= 15
-    file = tmp_path / "mutations.json"
-    simulate("--mutation", "all", "--count", str(SEEDS), "--jobs", "2", json_file=file)
-    caught = json.loads(file.read_text())
-    assert [name for name in mutations.MUTATIONS if not caught.get(name)] == []
-
-
-def test_a_failure_is_made_smaller_and_can_be_seen_again():
-    printed = simulate("--seed", "1", "--count", "50", "--mutation", "no-sweep", "--shrink")
-    again = printed.splitlines()[-1]
-    assert again.startswith("tools/simulate.py --seed")
-    assert "--only" in again
-    left = next(line for line in printed.splitlines() if line.startswith("faults that are left: "))
-    assert len(left.split(",")) < 8
-
-
-def test_a_mutation_that_there_is_not_is_refused_with_those_there_are():
-    done = subprocess.run(
-        [sys.executable, "tools/simulate.py", "--mutation", "no-such"], cwd=ROOT, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert "no-sweep" in done.stderr
