@@ -26,6 +26,7 @@ class Uploader(Asker):
         super().__init__(world, number, operations)
         self.empty: list[str] = []
         self.full: list[str] = []
+        self.tried: dict[str, list[bytes]] = {}  # image → all that was ever sent: an answer may be lost, too
         if world.faults.target.startswith(("image.", "driver.image.")):
             self.left += 4
 
@@ -65,7 +66,7 @@ class Uploader(Asker):
     def load(self) -> None:
         """Upload the data of an image, other bytes with each try, until some are taken."""
         image_id = self.chance.choice(self.empty)
-        tried: list[bytes] = []
+        tried = self.tried.setdefault(image_id, [])
         for number in range(TRIES):
             tried.append(f"{image_id} {number} ".encode() * self.chance.randint(1, 40))
             status = self._ask("image", "PUT", f"/images/{image_id}/file", self._body(tried[-1])).status
