@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 MAX_REMOVALS = 5
 OFF = (Power.SHUTDOWN, Power.CRASHED)
+TAKEN_BACK = "compute_discard"  # the event of an undo step that was done
 
 
 def compare_power(manager: ComputeManager) -> None:
@@ -55,27 +56,46 @@ def _record(manager: ComputeManager, row: Any, event: str, power: Power) -> None
 
 
 def sweep_orphans(manager: ComputeManager) -> None:
-    """Remove guests whose deletion ended on this host; report, never remove, what no row ever named.
+    """Remove guests and files that jobs prove to have been given up on this host; report, never remove, all others.
 
+    A worker that stood still may make a guest's files after its build was taken back, or its deletion done.
     At most five a pass: a wrong database must not be able to empty a host.
     """
     known = manager.calls.make(manager.driver.guests, timeout=30.0)
+    found = {*known, *manager.calls.make(manager.driver.disks, timeout=30.0)}
     with manager.clients.db.read(context.admin()) as tx:
-        strangers = [guest for guest in known if instances.find(tx, guest) is None]
-        ours = [guest for guest in strangers if _was_deleted(tx, guest, manager.host)]
-    for guest in sorted(set(strangers) - set(ours)):
-        LOG.error("guest %s on this host has no row; an administrator must decide about it", guest)
-    for guest in ours[:MAX_REMOVALS]:
-        LOG.warning("guest %s outlived its deletion and is removed", guest)
+        strangers = sorted(found - {row.id for row in instances.on_host(tx, manager.host)})
+        given_up = [guest for guest in strangers if _is_given_up(tx, guest, manager.host)]
+    for guest in given_up[:MAX_REMOVALS]:
         with manager.engine.exclusively(guest):
-            manager.calls.make(manager.driver.destroy, guest, timeout=60.0)
+            _remove(manager, guest)
 
 
-def _was_deleted(tx: Tx, guest_id: str, host: str) -> bool:
-    history = jobs.of_resource(tx, guest_id)
-    ended = all(job.state not in jobs.LIVE for job in history)
-    return (
-        ended
-        and any(job.kind in ("delete", "forget") and job.state == jobs.DONE for job in history)
-        and any(job.host == host for job in history)
-    )
+def _remove(manager: ComputeManager, guest: str) -> None:
+    with manager.clients.db.read(context.admin()) as tx:
+        still = _is_given_up(tx, guest, manager.host)
+    if still:
+        LOG.warning("server %s was given up on this host; what is left of it here is removed", guest)
+        manager.calls.make(manager.driver.destroy, guest, timeout=60.0)
+
+
+def _is_given_up(tx: Tx, guest_id: str, host: str) -> bool:
+    """Say whether a server's jobs prove that nothing of it belongs on this host; what they leave open is logged."""
+    history, row = jobs.of_resource(tx, guest_id), instances.find(tx, guest_id)
+    if any(job.state in jobs.LIVE for job in history):
+        return False
+    taken_back = any(_was_taken_back(job, host) for job in history)
+    if row is None:
+        deleted = any(job.kind in ("delete", "forget") and job.state == jobs.DONE for job in history)
+        proven = deleted and (taken_back or any(job.host == host for job in history))
+    else:
+        proven = taken_back and row.host != host
+    if not proven and (row is None or row.host != host):
+        belongs = "has no row" if row is None else f"belongs to {row.host or 'no host'}"
+        LOG.error("server %s is found on this host and %s; an administrator must decide about it", guest_id, belongs)
+    return proven
+
+
+def _was_taken_back(job: Any, host: str) -> bool:
+    """Say whether a build was undone on this host: it is not tried here again."""
+    return any(event["event"] == TAKEN_BACK and event["host"] == host for event in jobs.events_of(job))
