@@ -98,7 +98,7 @@ class ComputeManager(Manager):
         return [
             Periodic("report the host", 60.0, self.report, at_start=False),
             Periodic("compare power states", 60.0, lambda: periodic.compare_power(self), at_start=False),
-            Periodic("look for orphans", 60.0, lambda: periodic.sweep_orphans(self)),
+            Periodic("look for orphans", 30.0, lambda: periodic.sweep_orphans(self)),
         ]
 
 
